@@ -82,7 +82,7 @@ prose.say(ablation_summary.summary(chapter, "table-8", random_rows, moved, chose
 # Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5).
 
 # %%
-prose.say(sensitivity.calibration(random_rows, records))
+prose.say(sensitivity.ece_said(random_rows, records))
 
 # %% [markdown]
 # ## The same on patient-disjoint folds

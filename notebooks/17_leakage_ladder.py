@@ -84,7 +84,7 @@ prose.say(
 # %%
 from gcaf_lib.findings import seen_in_training
 
-shares = seen_in_training.exposed(dataset)
+shares = seen_in_training.shares(dataset)
 tables.show(
     seen_in_training.wide_exposure(shares),
     name="tab-exposure",
@@ -150,9 +150,9 @@ tables.show(
 
 # %%
 prose.say(
-    leakage.by_picture(scores),
+    leakage.by_picture_said(scores),
     leakage.persons_parted(patient_folds, dataset),
-    leakage.runs(scores, floor_scores),
+    leakage.runs_said(scores, floor_scores),
 )
 
 # %% [markdown]
@@ -167,7 +167,7 @@ prose.say(
 # What counts is the distance between the model and the better look-up at the right end of the figure.
 
 # %%
-prose.say(leakage.end(scores, profile, published_accuracy))
+prose.say(leakage.conclusion_said(scores, profile, published_accuracy))
 
 # %% [markdown]
 # ## Beside what others report

@@ -126,11 +126,11 @@ def test_rows_are_compared_at_equal_n():
     with pytest.raises(ValueError, match="rows of different seeds"):
         ablation.measure("table-4", {"gcaf-split": runs(12, 1), "gcaf-token": runs(12, 2)[1:]}, None, runs(6))
     assert matched.equal_seeds({}) == {} and matched.equal_seeds({"a": []}) == {"a": []}
-    rows = {experiments.PROPOSED: runs(6), "gcaf-split": runs(12, 1)}
+    rows = {experiments.PROPOSED_FUSION: runs(6), "gcaf-split": runs(12, 1)}
     with pytest.raises(ValueError, match=r"table-4: rows of different seeds .*equal_seeds"):
         ablation.measure("table-4", rows, None, runs(6))
     frame = ablation.measure("table-4", matched.equal_seeds(rows), None, runs(6), ("accuracy",))
-    assert of(frame, experiments.PROPOSED)["reference"] and set(frame.loc[frame["n"] > 0, "n"]) == {1}
+    assert of(frame, experiments.PROPOSED_FUSION)["reference"] and set(frame.loc[frame["n"] > 0, "n"]) == {1}
 
 
 def test_the_tables_of_every_page_are_at_equal_n():
@@ -159,9 +159,9 @@ def test_the_tables_of_every_page_are_at_equal_n():
 
 def test_what_equals_the_proposed_differs_by_exactly_nothing():
     main = runs(6)
-    found = {experiments.PROPOSED: main, "gcaf-split": [Twin(errors=6, seed=s) for s in range(3)]}
+    found = {experiments.PROPOSED_FUSION: main, "gcaf-split": [Twin(errors=6, seed=s) for s in range(3)]}
     frame = ablation.measure("table-4", found, None, main)
-    for row, same in ((experiments.PROPOSED, True), ("gcaf-split", False)):
+    for row, same in ((experiments.PROPOSED_FUSION, True), ("gcaf-split", False)):
         part = frame[frame["row"] == row]
         assert (part[["difference", "difference_sd"]] == 0).all(axis=None) and (part["pairs"] == 3).all()
         # the very runs differ by nothing, for certain; other runs with the same answers on so few images need not
@@ -172,7 +172,7 @@ def test_what_equals_the_proposed_differs_by_exactly_nothing():
         row_lists.difference_text(of(frame, "gcaf-split"))
         == f"0.00 (−{100 * ends[1]:.2f} to +{100 * ends[1]:.2f})"
     )
-    assert row_lists.difference_text(of(frame, experiments.PROPOSED)) == table_rows.PROPOSED
+    assert row_lists.difference_text(of(frame, experiments.PROPOSED_FUSION)) == table_rows.PROPOSED
 
 
 class Twin(Run):
@@ -199,7 +199,7 @@ def test_values_agree_with_the_scorecard_and_with_the_bootstrap_of_differences()
     single = ablation.measure("table-4", {"gcaf-split": other[:1]}, None, main)
     right = [(r.probabilities().argmax(1) == LABELS).astype(float) for r in (other[0], main[0])]
     plain = clustered.mean_draws(right[0] - right[1], GROUPS[:N], bootstrap.DRAWS)
-    wanted = worth.summed(
+    wanted = worth.of_sample(
         "accuracy", bootstrap.Sample(np.array([-12 / N]), plain), least=-np.inf, answer=1 / N
     )
     line = of(single, "gcaf-split")
@@ -257,7 +257,7 @@ def test_every_published_figure_stands_in_its_row(name, place):
 
 
 def test_proposed_rows_and_the_papers_gaps():
-    assert table_rows.proposed("table-4") == [experiments.PROPOSED]
+    assert table_rows.proposed("table-4") == [experiments.PROPOSED_FUSION]
     assert [row.partition(" = ")[2] for row in table_rows.proposed("table-8")] == [
         "32", "0.2", "2", "0.05", "inverse-frequency"
     ]  # fmt: skip
@@ -502,7 +502,7 @@ def test_every_sentence_of_settings_names_their_default():
     frame = ablation.measure("table-8", found, None, found[own], ("accuracy", "ece"), ("cpu", "patients"))
     nothing = ablation.measure("table-8", {}, None, found[own], ("accuracy", "ece"))
     chapter = page({"patients": {own: [*folds_of(20), *folds_of(12, 1)]}})
-    answers = sensitivity.moved(frame), sensitivity.calibration(frame, found)
+    answers = sensitivity.moved(frame), sensitivity.ece_said(frame, found)
     text = ablation_summary.summary(chapter, "table-8", frame, *answers, fold_records=found)
     assert "\n\nCompared is the default's seed 0, " in text
     assert (
@@ -718,7 +718,7 @@ def test_a_question_is_answered_by_the_interval(ends, copied, pairs, said):
     least = 100 * float(difference_intervals.visible(frame.iloc[0]))
     one = worth.difference(runs(24), runs(20), GROUPS)["accuracy"]
     low, high = frame[["difference_low", "difference_high"]].iloc[0]
-    assert least == pytest.approx(100 * intervals.visible(low, high, one.error, one.freedom))
+    assert least == pytest.approx(100 * intervals.detectable_by_interval(low, high, one.error, one.freedom))
     assert f"one would see a true difference of {least:.2f} points or more" in text
     assert text.endswith("; the paper's is −2.89.") and ("or more, by picture" in text) == bool(copied)
     assert "paper" not in first_place.answer(
@@ -954,7 +954,7 @@ def test_a_single_network_is_compared_as_its_stage_0_left_it_too(monkeypatch):
 
 def test_intervals_are_adjusted_for_the_rows_that_are_compared():
     rows = ["Feature Concatenation", "gcaf-split"]
-    found = {rows[0]: runs(40), rows[1]: twins(20), experiments.PROPOSED: runs(20)}
+    found = {rows[0]: runs(40), rows[1]: twins(20), experiments.PROPOSED_FUSION: runs(20)}
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
     line = of(frame, rows[0])
     wide = worth.difference(runs(40), runs(20), GROUPS, level=0.975)["accuracy"]  # two rows: its own is none
@@ -1086,7 +1086,7 @@ def test_left_and_lost_turn_where_an_interval_meets_0():
 
 
 def test_the_verdict_is_on_the_difference_and_the_proposed_row_has_none():
-    found = {"Feature Concatenation": runs(40), experiments.PROPOSED: runs(20)}
+    found = {"Feature Concatenation": runs(40), experiments.PROPOSED_FUSION: runs(20)}
     for made in (("cpu", "paper"), ("paper", "paper")):
         frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",), made)
         words = [of(frame, row)["verdict"] for row in (*found, "gcaf-split", "Gated Fusion (No Attention)")]
@@ -1191,7 +1191,7 @@ def test_the_ece_by_value():
     def said(high=-0.01, pairs=3):
         made = frame.assign(difference_high=high, **ends)
         made.loc[frame["pairs"] > 0, "pairs"] = pairs
-        return sensitivity.calibration(made, found)
+        return sensitivity.ece_said(made, found)
 
     assert said(0.01) == "No value changes the ECE with an interval that excludes 0."
     both = "; ".join(f"{row} −0.0200 (−0.0300 to −0.0100)" for row in rows)
@@ -1210,7 +1210,7 @@ def test_the_ece_by_value():
     trained = frame.index[(frame["pairs"] > 0) & ~frame["reference"].astype(bool)]
     mixed = frame.assign(difference_high=-0.01, **ends)
     mixed.loc[trained[0], "pairs"] = 1
-    text = sensitivity.calibration(mixed, found)
+    text = sensitivity.ece_said(mixed, found)
     assert (
         f"{rows[0]} −0.0200 (−0.0300 to −0.0100) (one seed); {rows[1]} −0.0200 (−0.0300 to −0.0100); smaller"
         in text
@@ -1243,7 +1243,7 @@ def test_sentences_on_the_settings():
     name = "Batch Size = 16"
     nothing = ablation.measure("table-8", {}, None, runs(20))
     assert sensitivity.moved(nothing) == "" and "Nothing can be chosen" in sensitivity.chosen(nothing, {})
-    assert sensitivity.calibration(nothing, {}).startswith("Nothing is said")
+    assert sensitivity.ece_said(nothing, {}).startswith("Nothing is said")
     assert sensitivity.constants({}, []).startswith("No two constants")
     default = table_rows.proposed("table-8")[0]
     found = {name: runs(8), default: runs(20)}
@@ -1291,7 +1291,7 @@ def test_sentences_on_the_settings():
     )
 
 
-@pytest.mark.parametrize("found", [{}, {experiments.PROPOSED: runs(6, 1)}, {"gcaf-split": runs(18)}])
+@pytest.mark.parametrize("found", [{}, {experiments.PROPOSED_FUSION: runs(6, 1)}, {"gcaf-split": runs(18)}])
 @pytest.mark.parametrize("published", [True, False])
 def test_the_figure_with_whatever_there_is(found, published):
     frame = ablation.measure("table-4", found, None, runs(6), ("accuracy", "ece"))

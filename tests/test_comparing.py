@@ -617,7 +617,7 @@ def test_a_test_over_patients_takes_the_seeds_that_have_all_folds():
         ]
         return parts[: len(parts) - lacking]
 
-    found = {"Table 4": {"gcaf-split": folded(30, 2, 1), experiments.PROPOSED: folded(36, 2)}}
+    found = {"Table 4": {"gcaf-split": folded(30, 2, 1), experiments.PROPOSED_FUSION: folded(36, 2)}}
     every = np.arange(1000)
     frame = significance.fold_tests(found, every, every, n=99).set_index("row")
     line = frame.loc["gcaf-split"]
@@ -1031,7 +1031,7 @@ def test_what_so_many_runs_and_images_can_find():
     assert none.count(" none of the paper's 20") == 3 and "5 runs find none of them." in none
     apart = lines.assign(sd=np.where(lines["place"] == "Table 6", 0.012, 0.004), sd_high=0.1)
     found = published_gaps.power_said(apart, runs)
-    least = [100 * intervals.detectable(sd, 5) for sd in (0.004, 0.012)]
+    least = [100 * intervals.detectable_by_t_test(sd, 5) for sd in (0.004, 0.012)]
     assert f"{least[0]:.2f} in Tables 4 and 5 and 8, {least[1]:.2f} in Table 6)" in found
     none = pd.DataFrame(columns=["place", "row", "share"])
     assert "runs behind this page" not in published_gaps.images_said(published_gaps.significant(lines), none)

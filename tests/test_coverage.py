@@ -56,7 +56,7 @@ def test_an_interval_of_the_accuracy_holds_the_truth_over_patients_and_trainings
     """With one seed there is no spread to know of: there the trainings of the simulation are alike. Clusters as uneven
     as these leave percentiles a little short of their 95%."""
     value, rng = truth(training), np.random.default_rng(1)
-    found = [worth.summed("accuracy", sample(right(rng, seeds, training))) for _ in range(REPEATS)]
+    found = [worth.of_sample("accuracy", sample(right(rng, seeds, training))) for _ in range(REPEATS)]
     assert np.mean([held(one, value) for one in found]) > 0.87
 
 
@@ -81,7 +81,7 @@ def test_how_often_a_true_difference_of_0_is_excluded(seeds, training, most):
         # the same patients are hard for both: half of the answers are those of one model
         first, second = right(rng, seeds, training), right(rng, seeds, training)
         second = np.where(rng.random(second.shape) < 0.5, first, second)
-        one = worth.summed("accuracy", sample(first) - sample(second), least=-np.inf, answer=1 / len(OF))
+        one = worth.of_sample("accuracy", sample(first) - sample(second), least=-np.inf, answer=1 / len(OF))
         told.append(one.low > 0 or one.high < 0)
     assert np.mean(told) < most
 
@@ -91,7 +91,7 @@ def test_with_one_seed_a_true_difference_of_0_is_excluded_far_more_often():
     rng, told = np.random.default_rng(2), []
     for _ in range(100):
         first, second = right(rng, 1, 0.4), right(rng, 1, 0.4)
-        one = worth.summed("accuracy", sample(first) - sample(second), least=-np.inf, answer=1 / len(OF))
+        one = worth.of_sample("accuracy", sample(first) - sample(second), least=-np.inf, answer=1 / len(OF))
         told.append(one.low > 0 or one.high < 0)
     assert np.mean(told) > 0.2
 
@@ -103,7 +103,7 @@ def test_by_picture_the_interval_holds_the_truth_by_picture():
     for _ in range(REPEATS):
         hits = right(rng, 1, 0.0)
         hits = hits[:, FILES - FILES % 2]
-        found.append(worth.summed("accuracy", sample(hits, pictures)))
+        found.append(worth.of_sample("accuracy", sample(hits, pictures)))
     # a patient with one image shares its copy with the next: the truth is the same
     assert np.mean([held(one, value) for one in found]) > 0.88
 
@@ -133,7 +133,7 @@ def test_the_bootstrap_finds_some_three_fifths_of_what_chance_adds_to_a_calibrat
         hit = rng.random(len(OF)) < np.clip(confidence - 0.03, 0, 1)
         probs = np.column_stack([confidence, 1 - confidence])
         answers = bootstrap.Answers(FILES, np.where(hit, 0, 1), probs, ("a", "b"))
-        found.append(worth.summed("ece", bootstrap.samples([[answers]], OF, ["ece"], draws=100)["ece"]))
+        found.append(worth.of_sample("ece", bootstrap.samples([[answers]], OF, ["ece"], draws=100)["ece"]))
         bootstrap._SAMPLES.clear()
     bias, lift = np.mean([one.value for one in found]) - 0.03, np.mean([one.lift for one in found])
     assert 0 < lift < bias and 0.4 < lift / bias < 1
@@ -145,15 +145,15 @@ FIVE = np.sqrt(2) * np.arange(-2, 3)  # five seeds whose mean has a variance of 
 def test_a_widened_interval_by_hand():
     """Draws of variance 1, and seeds whose mean has another 1: T = 1, V = 2, ν = 4 (V/T)² = 16, t = 2.120."""
     draws = np.random.default_rng(7).standard_normal(20_001)
-    one = worth.summed("excess", bootstrap.Sample(FIVE, draws), least=-np.inf)
+    one = worth.of_sample("excess", bootstrap.Sample(FIVE, draws), least=-np.inf)
     assert (one.low, one.high) == pytest.approx((-2.120 * 2**0.5, 2.120 * 2**0.5), rel=0.03)
     assert one.error == pytest.approx(2**0.5, rel=0.02) and one.freedom == pytest.approx(16, rel=0.05)
     for values in ([0.0], [0.0, 0.0]):  # one seed, or two that agree: over patients alone
-        alone = worth.summed("excess", bootstrap.Sample(np.array(values), draws), least=-np.inf)
+        alone = worth.of_sample("excess", bootstrap.Sample(np.array(values), draws), least=-np.inf)
         assert (alone.low, alone.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
         assert alone.error == pytest.approx(1, rel=0.02) and np.isinf(alone.freedom)
     still = bootstrap.Sample(np.array([-1.0, 1.0]), np.zeros(5))
-    one = worth.summed("excess", still, least=-np.inf)
+    one = worth.of_sample("excess", still, least=-np.inf)
     assert one.high == pytest.approx(12.706, rel=1e-3) and one.freedom == pytest.approx(1)
 
 
@@ -167,7 +167,7 @@ def test_patients_never_narrow_what_trainings_alone_leave_open(values, level, ha
     draws = np.random.default_rng(7).standard_normal(20_001)
     for scale in (1, 0.3, 1e-3):
         both = bootstrap.Sample(np.array(values), scale * draws)
-        one = worth.summed("excess", both, level, least=-np.inf)
+        one = worth.of_sample("excess", both, level, least=-np.inf)
         alone = stats.t.ppf((1 + level) / 2, len(values) - 1)
         assert min(-one.low, one.high) >= alone * (1 - 1e-9), scale
         if scale == 1:
@@ -177,7 +177,7 @@ def test_patients_never_narrow_what_trainings_alone_leave_open(values, level, ha
 
 def test_a_calibration_error_is_widened_about_what_chance_has_not_lifted():
     draws = 0.06 + 0.01 * np.random.default_rng(7).standard_normal(20_001)
-    one = worth.summed("ece", bootstrap.Sample(0.04 + 0.01 * FIVE, draws))
+    one = worth.of_sample("ece", bootstrap.Sample(0.04 + 0.01 * FIVE, draws))
     plain = clustered.basic(0.04, draws)
     assert one.lift == pytest.approx(0.02, abs=1e-3) and one.high > plain.high and one.low == 0
     assert one.high - 0.02 == pytest.approx(2.120 * 0.01 * 2**0.5, rel=0.03)
@@ -185,7 +185,7 @@ def test_a_calibration_error_is_widened_about_what_chance_has_not_lifted():
 
 def test_a_share_does_not_go_beyond_1_and_a_difference_may():
     both = bootstrap.Sample(np.array([0.95, 0.999]), np.linspace(0.96, 0.99, 50))
-    assert worth.summed("accuracy", both).high == 1 < worth.summed("accuracy", both, least=-np.inf).high
+    assert worth.of_sample("accuracy", both).high == 1 < worth.of_sample("accuracy", both, least=-np.inf).high
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,9 @@ def test_a_handful_of_answers_is_judged_as_by_mcnemars_exact_test(only_first, on
         )
         for r in _rights(only_first, only_second, n)
     ]
-    gap = worth.summed("accuracy", sides[0]["accuracy"] - sides[1]["accuracy"], least=-np.inf, answer=1 / n)
+    gap = worth.of_sample(
+        "accuracy", sides[0]["accuracy"] - sides[1]["accuracy"], least=-np.inf, answer=1 / n
+    )
     assert (gap.low > 0 or gap.high < 0) == apart and gap.low < gap.high
     if not only_first:
         assert (gap.low, gap.high) == pytest.approx((-(1.96**2) / 2**0.5 / n, 1.96**2 / 2**0.5 / n), rel=1e-3)
@@ -234,7 +236,7 @@ def test_how_often_the_interval_of_a_calibration_error_holds_the_truth(shift, le
     held_ = 0
     for seed in range(100):
         value, draws = simulated(shift, seed)
-        one = worth.summed("ece", bootstrap.Sample(np.array([value]), draws))
+        one = worth.of_sample("ece", bootstrap.Sample(np.array([value]), draws))
         held_ += one.low <= shift <= one.high
         bootstrap._SAMPLES.clear()
     assert least <= held_ / 100 <= most

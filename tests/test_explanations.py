@@ -457,7 +457,7 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
     ]
     usual = [maps_of_classes(labels, 0.2, seed) for seed in (1, 2)]  # nothing but the class's place in common
     level = agreement.agreement(usual, record, np.arange(40))["all"]
-    assert agreement.sign(level.more) == "level"
+    assert agreement.side(level.more) == "level"
     none = agreement.agreement(usual, record, np.zeros(40, int))
     assert "of so few patients nothing can be said" in agreement.seeds_words(none, load("cpu"))
     assert agreement.agreement([own], record, np.arange(40)) == {}
@@ -480,8 +480,11 @@ def test_a_map_that_keeps_its_looks_without_training_is_doubted():
         *agreement.APART,
     ]
     check = pd.DataFrame(rows, columns=columns)
-    assert "It does not pass" in agreement.doubt(check, "kept") and agreement.doubt(check, "lost") == ""
-    assert agreement.doubt(None, "kept") == agreement.doubt(check, None) == ""
+    assert (
+        "It does not pass" in agreement.untrained_check_said(check, "kept")
+        and agreement.untrained_check_said(check, "lost") == ""
+    )
+    assert agreement.untrained_check_said(None, "kept") == agreement.untrained_check_said(check, None) == ""
 
 
 def test_in_which_cells_the_map_beats_its_yardsticks():

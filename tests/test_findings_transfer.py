@@ -331,7 +331,7 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
     counted = words.rested([run(LARGE)], np.arange(100), np.arange(100))
     assert "100 images (100 pictures, 100 patient groups)" in counted
     rows = {
-        experiments.PROPOSED: [run(LARGE)],
+        experiments.PROPOSED_FUSION: [run(LARGE)],
         "same": [run(LARGE)],
         "other": [run(SMALL)],
         "seed": [run(~LARGE, seed=1)],
@@ -348,14 +348,14 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
     )
     assert last == "2 other fusions give another answer on 0 to 20 of the 100 images"
     one = full_networks.before_fusion_said(
-        {"paper": {experiments.PROPOSED: [run(LARGE)], "other": [run(SMALL)]}}, None
+        {"paper": {experiments.PROPOSED_FUSION: [run(LARGE)], "other": [run(SMALL)]}}, None
     )
     assert one.endswith("1 other fusion gives another answer on 20 of the 100 images")
     alone["convnext-tiny"] = [run(SMALL, seed=1)]  # one stage 0 for all seeds
-    shared = full_networks.before_fusion_said({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
+    shared = full_networks.before_fusion_said({"paper": {experiments.PROPOSED_FUSION: [run(LARGE)]}}, None)
     assert shared.endswith("convnext-tiny alone, after stage 0, 70.0%") and shared.count("minus") == 1
     alone.clear()
-    only = full_networks.before_fusion_said({"paper": {experiments.PROPOSED: [run(LARGE)]}}, None)
+    only = full_networks.before_fusion_said({"paper": {experiments.PROPOSED_FUSION: [run(LARGE)]}}, None)
     assert only.endswith(f"- random split, seed 0, {counted}: fused as proposed 90.0%")
     assert (
         full_networks.before_fusion_said({}, None)
@@ -372,7 +372,7 @@ def test_what_fusing_adds_stands_by_picture_too_where_copies_are_kept_together(m
         record.settings.data.protocol = "patients"
     monkeypatch.setattr(training, "stage0_records", lambda records: {"one": [start]})
     monkeypatch.setattr(names, "backbone_name", lambda key, record: key)
-    said = full_networks.before_fusion_said({"patients": {experiments.PROPOSED: [own]}}, None)
+    said = full_networks.before_fusion_said({"patients": {experiments.PROPOSED_FUSION: [own]}}, None)
     assert "this backbone +91.0 points (" in said and ", by picture +10.0 points (" in said
 
 

@@ -114,7 +114,7 @@ def test_variants_are_each_kind_once_and_elsewhere_as_often_as_there_are_places(
     image, mask = picture()
     others = iv.elsewhere(mask, HEAD, np.random.default_rng(0))
     found = iv.variants(image, mask, HEAD, others)
-    counts = {iv.WHOLE: 1} | dict.fromkeys(iv.KINDS, 1) | {iv.beside(k): iv.PLACES for k in iv.KINDS}
+    counts = {iv.WHOLE: 1} | dict.fromkeys(iv.KINDS, 1) | {iv.elsewhere_kind(k): iv.PLACES for k in iv.KINDS}
     assert pd.Series([kind for kind, _, _ in found]).value_counts().to_dict() == counts
     made = {(kind, place): picture for kind, place, picture in found}
     assert (made[iv.WHOLE, 0] == image).all()
@@ -138,7 +138,11 @@ def test_the_tumour_does_not_colour_the_head_in_which_something_else_stands_alon
         image, mask = picture(bright)
         others = iv.elsewhere(mask, HEAD, np.random.default_rng(0))
         seen.append(
-            [p for kind, _, p in iv.variants(image, mask, HEAD, others) if kind == iv.beside(iv.ALONE)]
+            [
+                p
+                for kind, _, p in iv.variants(image, mask, HEAD, others)
+                if kind == iv.elsewhere_kind(iv.ALONE)
+            ]
         )
     assert (np.array(seen) == np.array(seen[0])).all()
 
@@ -192,7 +196,7 @@ def test_a_model_that_goes_by_the_mark_is_found():
     out = asked(lambda image: (image > 220).any())
     assert rates(out, 1) == {
         iv.WHOLE: 1, iv.PAINTED: 0, iv.FLAT: 0, iv.ALONE: 1,
-        iv.beside(iv.PAINTED): 1, iv.beside(iv.FLAT): 1, iv.beside(iv.ALONE): 0,
+        iv.elsewhere_kind(iv.PAINTED): 1, iv.elsewhere_kind(iv.FLAT): 1, iv.elsewhere_kind(iv.ALONE): 0,
     }  # fmt: skip
     assert set(rates(out, 0).values()) == {0}
     right = out["answer"] == out["label"]
@@ -210,8 +214,11 @@ def test_steps_are_of_the_place_that_was_painted_over():
     out = asked(lambda image: True)
     steps = out[out["label"] == 1].groupby("kind")["step"].mean()
     assert steps[iv.WHOLE] > 60  # a bright wedge, with what it is grown by
-    assert abs(steps[[iv.PAINTED, iv.beside(iv.PAINTED), iv.FLAT, iv.beside(iv.FLAT)]]).max() < 12
-    assert steps[[iv.ALONE, iv.beside(iv.ALONE)]].isna().all()
+    assert (
+        abs(steps[[iv.PAINTED, iv.elsewhere_kind(iv.PAINTED), iv.FLAT, iv.elsewhere_kind(iv.FLAT)]]).max()
+        < 12
+    )
+    assert steps[[iv.ALONE, iv.elsewhere_kind(iv.ALONE)]].isna().all()
     image, mask = picture()
     image[:, :32] = np.where(HEAD[:, :32, None], 200, 0)  # half of the head is bright
     mask[:] = False
@@ -366,7 +373,7 @@ def test_committed_table_asks_every_kind_of_every_image():
     table = committed()
     counts = table.groupby(["run", "row"])["kind"].value_counts().unstack()
     assert (counts[[iv.WHOLE, *iv.KINDS]] == 1).all(axis=None)
-    assert (counts[[iv.beside(kind) for kind in iv.KINDS]] == iv.PLACES).all(axis=None)
+    assert (counts[[iv.elsewhere_kind(kind) for kind in iv.KINDS]] == iv.PLACES).all(axis=None)
     real = table[~table["run"].str.startswith(iv.MARKS)].drop_duplicates("row")
     area = pd.read_csv(results_dir() / "tumours.csv")["area"]
     tumour = real["label"] != CLASSES.index("notumor")
@@ -389,7 +396,7 @@ def test_images_that_were_not_asked_have_no_room_elsewhere(real_dataset, figshar
 
 # --- what is said ---
 
-ASKED = (iv.WHOLE, *(kind for one in iv.KINDS for kind in (one, iv.beside(one))))
+ASKED = (iv.WHOLE, *(kind for one in iv.KINDS for kind in (one, iv.elsewhere_kind(one))))
 
 
 def answers(
@@ -534,7 +541,7 @@ def test_beyond_is_the_difference_of_differences_against_no_tumour():
 
 def test_effects_weigh_places_within_an_image():
     table = answers("a", GLIOMA, 10)
-    extra = table[table["kind"] == iv.beside(iv.PAINTED)].assign(place=1, answer=1)
+    extra = table[table["kind"] == iv.elsewhere_kind(iv.PAINTED)].assign(place=1, answer=1)
     found = intervention_effects.effects(framed(table, extra), "changed", iv.PAINTED)
     assert found.loc["Glioma", "elsewhere"].value == 0.5 and found.loc["Glioma", "images"] == 10
 
@@ -684,12 +691,18 @@ def test_words_tell_where_right_answers_turn_to():
     )
     # answers to a piece that is no tumour: glioma 40 of 120, pituitary 10, no tumour 70
     assert "is named no tumour in 58.3% (58.3% to 58.3% over runs)" in text
-    assert painted_over.goes(framed(MARKED)) == ""
+    assert painted_over._turned_to(framed(MARKED)) == ""
 
 
 def test_words_tell_how_the_fill_stands_out():
     table = answers("a", GLIOMA, 20)
-    steps = {iv.WHOLE: 51, iv.PAINTED: -8, iv.beside(iv.PAINTED): 2, iv.FLAT: 7, iv.beside(iv.FLAT): 1}
+    steps = {
+        iv.WHOLE: 51,
+        iv.PAINTED: -8,
+        iv.elsewhere_kind(iv.PAINTED): 2,
+        iv.FLAT: 7,
+        iv.elsewhere_kind(iv.FLAT): 1,
+    }
     table["step"] = table["kind"].map(steps)
     text = words(table, BARE, MARKED)
     assert (

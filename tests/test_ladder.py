@@ -190,12 +190,14 @@ def test_the_ladders_end_says_only_what_both_ways_to_count_say(file, picture, sa
     known.loc[
         known["method"] == split_records.MODEL, [*beside_look_ups.AHEAD[0], *beside_look_ups.AHEAD[1]]
     ] = (*file, *picture)
-    text = leakage.end(known, "cpu", 0.9573)
+    text = leakage.conclusion_said(known, "cpu", 0.9573)
     one, other = (f"{words.signed(100 * gap[0], 1)} points (" for gap in (file, picture))
     assert f"on the same images, that is {one}" in text and f", by picture {other}" in text
     assert "lies above that interval" in text
     assert [one in text for one in (LEARNT, WORSE, OPEN)] == [one == said for one in (LEARNT, WORSE, OPEN)]
-    assert "miniature networks" in text and "nothing is concluded" in leakage.end(frame(), "paper", 0.9573)
+    assert "miniature networks" in text and "nothing is concluded" in leakage.conclusion_said(
+        frame(), "paper", 0.9573
+    )
 
 
 def test_the_distance_to_the_better_look_up_is_of_the_same_images(monkeypatch):
@@ -313,7 +315,7 @@ def test_where_counts_the_ends_as_inside():
 def test_a_change_is_named_only_where_the_interval_says_so():
     names = ("down", "up", "same")
     three = [(-2, -1e-9), (1e-9, 1), (0, 1), (-1, 0), (-1, 1)]
-    found = [words.change(Worth(0.0, 0.0, 1, *ends), *names) for ends in three]
+    found = [words.by_side(Worth(0.0, 0.0, 1, *ends), *names) for ends in three]
     assert found == ["down", "up", "same", "same", "same"]
 
 
@@ -399,9 +401,9 @@ def test_a_fall_that_look_ups_have_too_is_no_sign_of_a_shortcut(file, picture, s
 
 
 def test_scores_by_picture_are_said_where_they_are_known():
-    assert leakage.by_picture(frame().assign(picture=np.nan)).endswith("copies answered rightly.")
+    assert leakage.by_picture_said(frame().assign(picture=np.nan)).endswith("copies answered rightly.")
     known = frame(patients=(0.86, 0.84, 0.88)).assign(picture=0.8, picture_low=0.7, picture_high=0.9)
-    text = leakage.by_picture(known)
+    text = leakage.by_picture_said(known)
     assert "the model is right on 86.0% of the files and 80.0% of the pictures (70.0% to 90.0%)" in text
     assert f"{PLAIN} is right on 75.0% of the files" in text and f"{NEAR} is right on 74.0%" in text
 
@@ -758,7 +760,7 @@ def test_either_a_copy_or_the_patient_is_counted_by_the_groups_over_all_folds(mo
     )
     monkeypatch.setattr(seen_in_training.splits, "clusters", lambda _: np.array([7, 1, 7, 3, 1]))
     labels = [CLASSES.index(c) for c in ("glioma", "meningioma", "glioma", "glioma", "meningioma")]
-    found = seen_in_training.exposed(SimpleNamespace(frame=pd.DataFrame({"label": labels})))
+    found = seen_in_training.shares(SimpleNamespace(frame=pd.DataFrame({"label": labels})))
     table = found.set_index(["protocol", "class"])["with_either"]
     assert table["paper"].to_dict() == {"glioma": 1.0, "meningioma": 0.0, "all": 0.5}, (
         "validation is no training"
@@ -936,7 +938,7 @@ def test_what_hints_are_tested_on_is_counted_split_by_split(monkeypatch):
 
 def test_this_books_rows_beside_others(monkeypatch):
     images(monkeypatch)
-    monkeypatch.setattr(accuracies, "pooled", lambda known, *_: known[0])
+    monkeypatch.setattr(accuracies, "of_runs", lambda known, *_: known[0])
     tracks = floor_table().assign(track="three classes")
     both, others = pd.concat([tracks, tracks.assign(floor="1nn")]), literature.table()
     none = beside_literature.beside_others(frame(), both, {split_records.MODEL: []}, None)
@@ -1024,22 +1026,22 @@ def test_persons_parted_are_taken_off(monkeypatch):
 
 def test_a_level_has_its_score_by_picture_where_copies_are_together():
     line = SimpleNamespace(accuracy=0.859, low=0.84, high=0.876, picture=0.864, protocol="twins")
-    assert accuracies.both(line) == "85.9 (84.0 to 87.6), by picture 86.4"
+    assert accuracies.with_picture(line) == "85.9 (84.0 to 87.6), by picture 86.4"
     line.protocol = "bytes"
-    assert accuracies.both(line) == "85.9 (84.0 to 87.6)"
+    assert accuracies.with_picture(line) == "85.9 (84.0 to 87.6)"
 
 
 def test_the_runs_behind_each_split_are_counted():
     level = (0.9, 0.88, 0.92)
-    none = leakage.runs(frame(), floor_table())
+    none = leakage.runs_said(frame(), floor_table())
     assert none.startswith("The model has not been run under this profile. A score of several seeds")
     assert none.endswith("mirror-aware 1-NN has 90.0 (70.0 to 95.0), by picture 50.0%.")
     own = frame(paper=level, patients=level)
-    text = leakage.runs(own.assign(seeds=2), floor_table())
+    text = leakage.runs_said(own.assign(seeds=2), floor_table())
     counts = "paper: 2 seeds, 7,023 test images; patients: 2 seeds on 5 of 5 folds, 7,023 test images. "
     assert text.startswith(f"Runs of the model: {counts}A score") and "ImageNet" not in text
     larger = own[own["method"] == split_records.MODEL].assign(method=split_records.IMAGENET, seeds=2)
-    beside = leakage.runs(pd.concat([own, larger]), floor_table())
+    beside = leakage.runs_said(pd.concat([own, larger]), floor_table())
     assert f"test images. With ImageNet weights: {counts}A score" in beside
 
 

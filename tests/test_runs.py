@@ -309,7 +309,7 @@ def test_seeds_come_outermost_and_rows_may_ask_for_fewer():
 @pytest.mark.parametrize("table", ["table-4", "table-5", "table-6", "table-8", "ladder"])
 def test_a_row_varies_what_its_label_says(table):
     fusions = {"Feature Concatenation": "concat", "Gated Fusion (No Attention)": "gate",
-               "Cross-Attention (No Gating)": "cross", experiments.PROPOSED: "gcaf"}  # fmt: skip
+               "Cross-Attention (No Gating)": "cross", experiments.PROPOSED_FUSION: "gcaf"}  # fmt: skip
     backbones = {"VGG19": "vgg19", "ResNet50": "resnet50", "DenseNet": "densenet121",
                  "EfficientNet-B0": "efficientnet-b0", "CNN with Attention": "resnet50-cbam"}  # fmt: skip
     parameters = {"Batch Size": "training.batch_size", "Mixup α": "training.mixup", "Focal γ": "loss.gamma",

@@ -260,16 +260,16 @@ def test_power_is_the_noncentral_t():
     cut, shift = stats.t.ppf(0.975, n - 1), d / sd * np.sqrt(n)
     exact = stats.nct.sf(cut, n - 1, shift) + stats.nct.cdf(-cut, n - 1, shift)
     assert intervals.power([d, -d], sd, n) == pytest.approx([exact, exact])
-    least = intervals.detectable(sd, n)
+    least = intervals.detectable_by_t_test(sd, n)
     assert intervals.power(least, sd, n)[0] == pytest.approx(0.8, abs=1e-6)
-    assert intervals.detectable(sd, 10) < least
+    assert intervals.detectable_by_t_test(sd, 10) < least
     for none in (0.04, 0.05, 1.0, np.nan):
         with pytest.raises(ValueError, match="between alpha"):
-            intervals.detectable(1.0, 5, power=none)
+            intervals.detectable_by_t_test(1.0, 5, power=none)
     with pytest.raises(ValueError, match="at least 0"):
-        intervals.detectable(-1, 3)
+        intervals.detectable_by_t_test(-1, 3)
     with pytest.raises(ValueError, match="two pairs of runs, not 1"):
-        intervals.detectable(0.01, 1)
+        intervals.detectable_by_t_test(0.01, 1)
 
 
 def test_power_without_any_spread_is_the_limit_of_a_small_one():
@@ -280,23 +280,28 @@ def test_power_without_any_spread_is_the_limit_of_a_small_one():
     with pytest.raises(ValueError, match="two pairs of runs, not 1"):
         intervals.power([0.1], 1.0, 1)
     with pytest.raises(ValueError, match="sd=nan"):
-        intervals.detectable(np.nan, 3)
+        intervals.detectable_by_t_test(np.nan, 3)
 
 
 def test_what_an_interval_could_have_shown_is_found_so_often():
     """Estimates that scatter normally, each with its 95% interval: four in five exclude 0 at that true difference."""
     sd = 0.01
-    least = float(intervals.visible(-1.96 * sd, 1.96 * sd, sd))
+    least = float(intervals.detectable_by_interval(-1.96 * sd, 1.96 * sd, sd))
     assert least == pytest.approx((1.96 + 0.8416) * sd, rel=1e-4)
     drawn = np.random.default_rng(0).normal(least, sd, 20_000)
     assert (np.abs(drawn) > 1.96 * sd).mean() == pytest.approx(0.8, abs=0.01)
     ends = np.array([0.0, 0.1]), np.array([0.0, 0.2])
-    assert intervals.visible(*ends, np.array([0, 0.05 / 1.96])).tolist() == pytest.approx(
+    assert intervals.detectable_by_interval(*ends, np.array([0, 0.05 / 1.96])).tolist() == pytest.approx(
         [0, 0.0715], rel=1e-3
     )
-    assert intervals.visible(-1, 1, 0.5, power=0.9) > intervals.visible(-1, 1, 0.5)
-    assert np.isnan(intervals.visible(np.nan, 1, 0.5)) and intervals.visible(-0.1, 0.1, 0.0) == 0.1
-    assert intervals.visible(np.zeros(0), np.zeros(0), np.zeros(0)).shape == (0,)
+    assert intervals.detectable_by_interval(-1, 1, 0.5, power=0.9) > intervals.detectable_by_interval(
+        -1, 1, 0.5
+    )
+    assert (
+        np.isnan(intervals.detectable_by_interval(np.nan, 1, 0.5))
+        and intervals.detectable_by_interval(-0.1, 0.1, 0.0) == 0.1
+    )
+    assert intervals.detectable_by_interval(np.zeros(0), np.zeros(0), np.zeros(0)).shape == (0,)
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
@@ -304,11 +309,11 @@ def test_what_few_trainings_could_have_shown_is_found_so_often(seeds):
     """Each time so many differences are drawn, and the interval is Student's of these: its width is chance, too."""
     sd = 0.01
     factor, error = stats.t.ppf(0.975, seeds - 1), sd / np.sqrt(seeds)
-    least = float(intervals.visible(-factor * error, factor * error, error, seeds - 1))
+    least = float(intervals.detectable_by_interval(-factor * error, factor * error, error, seeds - 1))
     drawn = np.random.default_rng(seeds).normal(least, sd, (20_000, seeds))
     half = factor * drawn.std(axis=1, ddof=1) / np.sqrt(seeds)
     assert (np.abs(drawn.mean(axis=1)) > half).mean() == pytest.approx(0.8, abs=0.01)
     fixed = float(
-        intervals.visible(-factor * error, factor * error, error)
+        intervals.detectable_by_interval(-factor * error, factor * error, error)
     )  # as if every interval were as wide
     assert (np.abs(drawn.mean(axis=1) + fixed - least) > half).mean() < 0.79

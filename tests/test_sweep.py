@@ -448,7 +448,7 @@ def test_a_setting_goes_beneath_the_rows_that_do_not_decide_it():
     assert {job.settings.model.weights for job in plan["job"]} == {"in-domain"}
     fusions = {row: job.settings.model.fusion for row, job in zip(plan["label"], plan["job"])}
     assert fusions["Feature Concatenation"] == "concat", "the row decides its fusion"
-    assert fusions[experiments.PROPOSED] == "gate", (
+    assert fusions[experiments.PROPOSED_FUSION] == "gate", (
         "the row of the profile's own settings takes the one given"
     )
     assert set(plan["key"]).isdisjoint(plain["key"])

@@ -12,9 +12,9 @@ from gcaf_lib.paper import published as paper
 
 
 def test_mean_sd_says_n():
-    assert tables.mean_sd([0.95, 0.97], scale=100) == "96.00 ± 1.41 (n = 2)"
-    assert tables.mean_sd([0.95, np.nan, None], decimals=3) == "0.950 (n = 1)"
-    assert tables.mean_sd([]) == "–"
+    assert tables.mean_sd_n([0.95, 0.97], scale=100) == "96.00 ± 1.41 (n = 2)"
+    assert tables.mean_sd_n([0.95, np.nan, None], decimals=3) == "0.950 (n = 1)"
+    assert tables.mean_sd_n([]) == "–"
 
 
 def test_markdown_puts_numbers_right_and_words_left():

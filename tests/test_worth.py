@@ -352,7 +352,9 @@ def test_a_handful_of_answers_given_otherwise_is_allowed_for():
             for one in (np.zeros(200, bool), changed)
         ]
         right, wrong = (bootstrap.samples(s, rows, ["accuracy"])["accuracy"] for s in both)
-        one = worth.summed("accuracy", right - wrong, least=-np.inf, answer=worth.answer(both[0]))
+        one = worth.of_sample(
+            "accuracy", right - wrong, least=-np.inf, answer=worth.one_answer_moves(both[0])
+        )
         assert (one.low > 0) == apart, few
 
 
@@ -381,7 +383,7 @@ def test_an_interval_is_widened_as_far_as_the_score_reaches(name, least):
 
     def ends(values, low, high):
         sample = bootstrap.Sample(np.array(values), np.linspace(low, high, 101))
-        return worth.summed(name, sample)[3:5], worth.summed(name, sample, least=-np.inf)[3:5]
+        return worth.of_sample(name, sample)[3:5], worth.of_sample(name, sample, least=-np.inf)[3:5]
 
     cut, whole = ends([0.02, 0.1, 0.6], 0.1, 0.4)
     assert -1 < whole[0] < 0 and cut[0] == max(whole[0], least)
@@ -406,15 +408,24 @@ def test_one_answer_is_one_of_the_images_or_pictures_tested():
     rows = np.array([0, 2, 3, 7])
     one = bootstrap.Answers(rows, np.zeros(4, int), np.full((4, 2), 0.5), ("a", "b"))
     pictures = np.array([5, 5, 5, 6, 6, 7, 7, 6])
-    assert worth.answer([[one]]) == worth.answer([[one], [one]]) == 1 / 4
-    assert worth.answer([[one]], pictures) == 1 / 2 and worth.answer([[one]], list(pictures)) == 1 / 2
-    assert worth.answer([[one, one._replace(rows=np.array([5]))]], pictures) == 1 / 3
-    assert worth.answer([]) == 0
+    assert worth.one_answer_moves([[one]]) == worth.one_answer_moves([[one], [one]]) == 1 / 4
+    assert (
+        worth.one_answer_moves([[one]], pictures) == 1 / 2
+        and worth.one_answer_moves([[one]], list(pictures)) == 1 / 2
+    )
+    assert worth.one_answer_moves([[one, one._replace(rows=np.array([5]))]], pictures) == 1 / 3
+    assert worth.one_answer_moves([]) == 0
     mixed = [[one._replace(labels=np.array([0, 0, 0, 1]))]]
-    assert worth.answer(mixed, metric="macro_f1") == 1 / 4 and worth.answer(mixed, metric="ece") == 0
-    assert worth.answer(mixed, metric="recall_a") == 1 / 3 and worth.answer(mixed, metric="recall_b") == 1
-    assert worth.answer(mixed, pictures, "recall_a") == 1 / 2, "two files of one picture"
-    assert worth.answer([[one]], metric="recall_b") == 0, "none of the class was tested"
+    assert (
+        worth.one_answer_moves(mixed, metric="macro_f1") == 1 / 4
+        and worth.one_answer_moves(mixed, metric="ece") == 0
+    )
+    assert (
+        worth.one_answer_moves(mixed, metric="recall_a") == 1 / 3
+        and worth.one_answer_moves(mixed, metric="recall_b") == 1
+    )
+    assert worth.one_answer_moves(mixed, pictures, "recall_a") == 1 / 2, "two files of one picture"
+    assert worth.one_answer_moves([[one]], metric="recall_b") == 0, "none of the class was tested"
 
 
 def test_a_difference_of_calibration_errors_ends_at_no_0():
@@ -437,9 +448,9 @@ def test_pairs_that_overlap_as_levels_can_be_told_apart_as_differences():
         [[bootstrap.Answers(rows, labels, np.eye(2)[(~r).astype(int)], ("a", "b"))]] for r in (right, more)
     ]
     low, high = (bootstrap.samples(s, rows, ["accuracy"])["accuracy"] for s in both)
-    levels = [worth.summed("accuracy", s) for s in (low, high)]
+    levels = [worth.of_sample("accuracy", s) for s in (low, high)]
     assert levels[1].low < levels[0].high, "the levels overlap"
-    assert worth.summed("accuracy", high - low).low > 0
+    assert worth.of_sample("accuracy", high - low).low > 0
 
 
 def test_runs_are_paired_by_seed_and_fold_and_on_the_same_images():
@@ -611,7 +622,7 @@ def test_the_basic_interval_of_an_ece_covers_the_truth_where_percentiles_do_not(
         value, draws = simulated(shift, seed)
         one = {
             "percentile": clustered.interval(value, draws),
-            "basic": worth.summed("ece", bootstrap.Sample(np.array([value]), draws)),
+            "basic": worth.of_sample("ece", bootstrap.Sample(np.array([value]), draws)),
         }
         for name, i in one.items():
             held[name] += i.low <= shift <= i.high
@@ -625,9 +636,11 @@ def test_the_basic_interval_by_hand():
     one = clustered.basic(0.035, draws)
     assert one == pytest.approx((0.035, 0.07 - 0.0495, 0.07 - 0.0305))
     assert clustered.basic(0.01, draws, least=0)[1:] == (0, 0)
-    gap = worth.summed("ece", bootstrap.Sample(np.array([0.0]), np.linspace(-0.01, 0.03, 5)), least=-np.inf)
+    gap = worth.of_sample(
+        "ece", bootstrap.Sample(np.array([0.0]), np.linspace(-0.01, 0.03, 5)), least=-np.inf
+    )
     assert gap.low < 0 < gap.high, "a difference of errors may be negative"
-    level = worth.summed("ece", bootstrap.Sample(np.array([0.01]), np.linspace(0.005, 0.03, 101)))
+    level = worth.of_sample("ece", bootstrap.Sample(np.array([0.01]), np.linspace(0.005, 0.03, 101)))
     assert level.low == 0 < level.high, "an error may not"
 
 
@@ -639,7 +652,7 @@ def test_calibration_errors_and_nothing_else_have_the_basic_interval():
     percentiles = tuple(np.quantile(draws, [0.025, 0.975]))
     mirrored = 0.3 - percentiles[1], 0.3 - percentiles[0]
     for name in {*worth.metrics(CLASSES), "excess", "brier", "nll", *errors}:
-        one = worth.summed(name, sample)
+        one = worth.of_sample(name, sample)
         assert (one.low, one.high) == pytest.approx(mirrored if name in errors else percentiles), name
 
 
@@ -677,7 +690,7 @@ def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
     bootstrap._SAMPLES.clear()
     assert found == worth.row(FOLDED, GROUPS)
     bootstrap._SAMPLES.clear()
-    score = accuracies.pooled(FOLDED, GROUPS, np.arange(IMAGES) // 2)
+    score = accuracies.of_runs(FOLDED, GROUPS, np.arange(IMAGES) // 2)
     assert [score[k] for k in ("accuracy", "low", "high")] == list(np.array(found["accuracy"])[[0, 3, 4]])
     assert [score[k] for k in ("macro_f1", "f1_low", "f1_high")] == list(
         np.array(found["macro_f1"])[[0, 3, 4]]
@@ -701,7 +714,7 @@ def test_somebody_elses_calibration_error_less_the_lift_is_held_to_the_interval_
         sample = bootstrap.samples([as_folds(*calibrated(n, seed), 1)], np.arange(n), ["ece"], draws=300)[
             "ece"
         ]
-        one = worth.summed("ece", sample)
+        one = worth.of_sample("ece", sample)
         own = verdicts.level(one.value, one.low, one.high, lift=one.lift)
         assert one.lift > 0 and own == verdicts.INSIDE, "what was measured here is in its own interval"
         theirs = [calibration.ece(*calibrated(n, 100 * seed + k)) for k in range(50, 70)]

@@ -80,7 +80,7 @@ def claimed() -> str:
 
 
 def found(table: pd.DataFrame, shares: pd.DataFrame) -> str:
-    """What the files are, and how much of the test training knows; table: `groups.load`, shares: `seen_in_training.exposed`."""
+    """What the files are, and how much of the test training knows; table: `groups.load`, shares: `seen_in_training.shares`."""
     own = table["source"] != "unknown"
     known = table[table["picture"].isin(table.loc[own, "picture"])]  # a copy's patient is its picture's
     seen = shares.set_index(["protocol", "class"]).loc[("paper", "all"), "with_either"]
@@ -221,7 +221,7 @@ def full_size(chapter: Chapter) -> pd.DataFrame | None:
     """`accuracies.levels` of the paper's own networks on `paper` and on the single split `patients`; None where one lacks. `SAME`:
     the miniature on that split's images, by the same seeds."""
     small, tables = full_networks.records(chapter)
-    own = {protocol: table.get(experiments.PROPOSED, ()) for protocol, table in tables.items()}
+    own = {protocol: table.get(experiments.PROPOSED_FUSION, ()) for protocol, table in tables.items()}
     _, beside = worth.paired(*(side.get("patients", ()) for side in (own, small)))
     groups, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
     known = accuracies.levels(own | {SAME: beside}, groups, pictures)
@@ -293,7 +293,7 @@ def write(chosen: Settings, profile: str, data: Dataset, book: Path) -> list[Pat
         claimed() + "\n",
         f"[{' '.join(f'![{described(frame, claim)}](_generated/{name})' for name in PICTURES)}](notebooks/17_leakage_ladder.ipynb)\n",
         caption(frame),
-        found(groups.load(), seen_in_training.exposed(data)) + "\n",
+        found(groups.load(), seen_in_training.shares(data)) + "\n",
         meaning(
             claim,
             tuple(beside_look_ups.look_up(frame, "paper")[["low", "high"]]),

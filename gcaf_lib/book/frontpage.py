@@ -188,11 +188,11 @@ def _otherwise(row: pd.Series) -> str:
     lies elsewhere; else ""."""
     if not row.get("pairs", 0) > 0 or not np.isfinite(row.get("picture_difference", np.nan)):
         return ""
-    both = [ablation.read(row, name) for name in ("difference", "picture_difference")]
+    both = [ablation.worth_of(row, name) for name in ("difference", "picture_difference")]
     said = []
     for target, name, step in ((0, "0", 0), (row.published_difference, "the published figure", row.step)):
         file, picture = (
-            words.change(
+            words.by_side(
                 one._replace(low=one.low - step, high=one.high + step),
                 "lies below",
                 "lies above",

@@ -39,7 +39,7 @@ def beside_published(counts: pd.DataFrame, published: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame(cells, index, [c.capitalize() for c in mine.columns])
 
 
-def mean_sd(values: Sequence[float], decimals: int = 2, scale: float = 1) -> str:
+def mean_sd_n(values: Sequence[float], decimals: int = 2, scale: float = 1) -> str:
     """`95.71 ± 0.31 (n = 5)`; one value has no ±, none is a dash."""
     kept = np.asarray([v for v in values if v is not None and np.isfinite(v)], float) * scale
     if not len(kept):

@@ -115,7 +115,7 @@ def believed(one: Interval, groups, level: float = 0.95) -> Interval:
     return Interval(one.value, *wilson(one.value * n, n, level)[1:])
 
 
-def of_unlike(one: Interval) -> Interval:
+def interval_or_none(one: Interval) -> Interval:
     """A mean with its bootstrap interval, or with none (NaN) where all draws are alike: nothing is known of its spread then."""
     return one if one.high - one.low > 1e-12 else Interval(one.value)
 

@@ -230,7 +230,7 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["projection_norm", *KEY, *columns])
 
 
-def papers(judged: pd.DataFrame) -> pd.DataFrame:
+def paper_map(judged: pd.DataFrame) -> pd.DataFrame:
     """The paper's reading among some maps of `judged`: Grad-CAM on the last maps, both backbones."""
     return judged[(judged[KEY] == [tumours.FUSED, *PAPER]).all(axis=1)]
 

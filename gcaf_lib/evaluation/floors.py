@@ -196,7 +196,7 @@ def measure(
     for floor in floors:
         folds = [_answers(floor, seen, labels, part, own) for part in parts]
         right, f1, right1, f11 = (
-            worth.summed(*one)
+            worth.of_sample(*one)
             for weights in (None, pictures)
             for one in bootstrap.samples([folds], clusters, worth.OF_ALL, pictures=weights).items()
         )

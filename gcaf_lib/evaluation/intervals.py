@@ -220,7 +220,7 @@ def holm(p: Sequence[float]) -> np.ndarray:
 def power(differences, sd: float, seeds: int, alpha: float = 0.05) -> np.ndarray:
     """Power of the two-sided paired t-test to find each true difference; sd is that of the differences.
 
-    Where sd is 0 it is the limit for a small one: 1, or alpha for a difference of 0. Raises as `detectable`.
+    Where sd is 0 it is the limit for a small one: 1, or alpha for a difference of 0. Raises as `detectable_by_t_test`.
     """
     _demand_runs(sd, seeds)
     sizes = np.abs(np.atleast_1d(np.asarray(differences, np.float64)))
@@ -241,7 +241,7 @@ def _power(effect, seeds: int, alpha: float):
     return np.clip(stats.nct.sf(edge, seeds - 1, centre) + far, 0, 1)
 
 
-def visible(low, high, error, freedom=np.inf, power: float = 0.8):
+def detectable_by_interval(low, high, error, freedom=np.inf, power: float = 0.8):
     """From which true difference δ on such an interval excludes 0 with this power (numbers or arrays).
 
         P(T > half / error) = power,  T noncentral t with ν degrees of freedom and centre δ / error
@@ -256,7 +256,7 @@ def visible(low, high, error, freedom=np.inf, power: float = 0.8):
     return np.where(error == 0, half, centre)
 
 
-def detectable(sd: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:
+def detectable_by_t_test(sd: float, seeds: int, power: float = 0.8, alpha: float = 0.05) -> float:
     """Smallest true difference that `seeds` paired runs find with this power; sd is of the differences.
 
     Raises `ValueError` for a power that every difference has (up to alpha), or none, for fewer than two runs and for an

@@ -51,7 +51,7 @@ MARKS = "marks"  # in the column `run`, with the seed: a model of the positive c
 # --- pictures ---
 
 
-def beside(kind: str) -> str:
+def elsewhere_kind(kind: str) -> str:
     """Name of a kind of picture that is asked elsewhere."""
     return f"{kind} elsewhere"
 
@@ -133,7 +133,7 @@ def variants(
     out = [(WHOLE, 0, image)]
     for kind in KINDS:
         out.append((kind, 0, make[kind](mask)))
-        out += [(beside(kind), k, make[kind](other)) for k, other in enumerate(others)]
+        out += [(elsewhere_kind(kind), k, make[kind](other)) for k, other in enumerate(others)]
     return out
 
 

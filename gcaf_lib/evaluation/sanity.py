@@ -158,7 +158,7 @@ def compute(
     """The checks (`COLUMNS`) on seeds of one setting with weights in the cache, on `count` test images drawn by `seed`.
 
     correlation: mean over runs and images of the Pearson correlation with the run's own trained maps; sd: over runs;
-    low, high: 95% interval over patients and, of several runs, trainings (`worth.summed`); rank: the same of Spearman's;
+    low, high: 95% interval over patients and, of several runs, trainings (`worth.of_sample`); rank: the same of Spearman's;
     empty: share of all-zero maps (which count in no mean); accuracy: of the models that drew the maps, on these images;
     difference: correlation minus that of the yardstick, paired: of the same runs and the same draws of patients; n: runs.
     Step -1 is the yardstick, the trained maps of different patients' images (`localisation.unlike`); step -2
@@ -178,8 +178,10 @@ def compute(
     found = {key: _sample_of(part) for key, part in parts.items()}
     rows = []
     for key, part in parts.items():
-        one = worth.summed("correlation", found[key])
-        apart = worth.summed("correlation", found[key] - found[OTHER, WORDS[OTHER], key[-1]], least=-np.inf)
+        one = worth.of_sample("correlation", found[key])
+        apart = worth.of_sample(
+            "correlation", found[key] - found[OTHER, WORDS[OTHER], key[-1]], least=-np.inf
+        )
         means = part[["rank", "empty", "accuracy"]].mean()
         ends = (one.value, one.sd, one.low, one.high)
         rows.append((*key, *ends, *means, apart.value, apart.low, apart.high, len(part)))

@@ -162,7 +162,7 @@ def change(
     return Change(found["accuracy"], copied.get("accuracy")) if found else None
 
 
-def answer(
+def one_answer_moves(
     seeds: Sequence[Sequence[bootstrap.Answers]], pictures: np.ndarray | None = None, metric: str = "accuracy"
 ) -> float:
     """By how much one answer moves a seed's accuracy or macro-F1: 1 over the images, or pictures (N,), tested.
@@ -214,7 +214,7 @@ def scores(
 ) -> dict[str, Worth]:
     """`row` of answers, seed by seed, each a list of its folds. options: pictures and draws of `bootstrap.samples`."""
     return {
-        name: summed(name, sample)
+        name: of_sample(name, sample)
         for name, sample in bootstrap.samples(seeds, groups, names, **options).items()
     }
 
@@ -237,7 +237,9 @@ def minus(
     a, b = (bootstrap.samples(seeds, groups, names, pictures=pictures, draws=draws) for seeds in (own, other))
     known = [] if same else own
     return {
-        name: summed(name, a[name] - b[name], level, least=-np.inf, answer=answer(known, pictures, name))
+        name: of_sample(
+            name, a[name] - b[name], level, least=-np.inf, answer=one_answer_moves(known, pictures, name)
+        )
         for name in names
     }
 
@@ -260,13 +262,13 @@ def against(
     return less(list(other.values()))._replace(each={seed: less([one]) for seed, one in several.items()})
 
 
-def summed(
+def of_sample(
     metric: str, sample: bootstrap.Sample, level: float = 0.95, least: float = 0.0, answer: float = 0.0
 ) -> Worth:
     """`Worth` of a `bootstrap.Sample`. least: where the interval of a calibration error ends (-inf for a difference).
 
     A share's interval ends at 0 and 1, one of κ, MCC or a correlation at −1 and 1, one of NLL or the Brier score at 0. answer: by how
-    much one answer moves a difference (`answer`): a handful of answers given otherwise is allowed for (`_widened`).
+    much one answer moves a difference (`one_answer_moves`): a handful of answers given otherwise is allowed for (`_widened`).
     """
     values = sample.values[~np.isnan(sample.values)]
     value = float(values.mean()) if len(values) else np.nan

@@ -95,12 +95,12 @@ def measure(
                 "unit": figure.unit if figure else "",
                 **dict(zip(("mean", "sd", "n", "low", "high"), level)),
                 "folds": matched.folds_known(known),
-                **held(gap, "difference"),
+                **as_columns(gap, "difference"),
                 "difference_sd": gap.sd,
                 "pairs": gap.n,
                 **sizes,
-                **held(copied, "picture"),
-                **held(change, "picture_difference"),
+                **as_columns(copied, "picture"),
+                **as_columns(change, "picture_difference"),
                 **dict(zip(ERRORS, (gap.error, gap.freedom, change.error, change.freedom))),
                 **dict(zip(ADJUSTED, (end for one in adjusted for end in (one.low, one.high)))),
                 "reference": own,
@@ -119,13 +119,13 @@ def adjusted_level(rows: int) -> float:
     return 1 - comparing.ALPHA / max(1, rows)
 
 
-def read(line: Mapping[str, Any], name: str) -> worth.Worth:
+def worth_of(line: Mapping[str, Any], name: str) -> worth.Worth:
     """The value and interval that a table's line holds as `name`, `name_low` and `name_high`."""
     return NONE._replace(value=line[name], low=line[f"{name}_low"], high=line[f"{name}_high"])
 
 
-def held(one: worth.Worth, name: str) -> dict[str, float]:
-    """The value and interval as a table's line holds them: what `read` reads."""
+def as_columns(one: worth.Worth, name: str) -> dict[str, float]:
+    """The value and interval as a table's line holds them: what `worth_of` reads."""
     return dict(zip((f"{name}{end}" for end in ENDS), (one.value, one.low, one.high)))
 
 

@@ -74,8 +74,10 @@ def difference_table(
         {
             first: (names or {}).get(r["row"], r["row"]),
             "The paper (points)": words.signed(100 * r["published_difference"]),
-            "Measured": words.shift(ablation.read(r, "difference"), 2, 100) if r["pairs"] else naming.ABSENT,
-            "By picture": words.shift(ablation.read(r, "picture_difference"), 2, 100),
+            "Measured": words.shift(ablation.worth_of(r, "difference"), 2, 100)
+            if r["pairs"]
+            else naming.ABSENT,
+            "By picture": words.shift(ablation.worth_of(r, "picture_difference"), 2, 100),
             "sd over seeds": f"{100 * r['difference_sd']:.2f}" if r["pairs"] > 1 else "–",
             "n": naming.runs_text(r),
             "Verdict": r["verdict"],

@@ -21,13 +21,13 @@ COLUMNS = [name for scores in (SCORES, PICTURE_COLUMNS) for three in scores.valu
 TOGETHER = (*splits.GROUPED, splits.FIVEFOLD, folds.NAMES["patients"])  # splits that keep copies together
 
 
-def both(line: Any) -> str:
+def with_picture(line: Any) -> str:
     """`85.9 (84.0 to 87.6), by picture 86.4`: accuracy of a line with protocol and `COLUMNS`; by picture on `TOGETHER`."""
     text = words.band(line.accuracy, line.low, line.high)
     return words.beside(text, line.picture) if line.protocol in TOGETHER else text
 
 
-def pooled(
+def of_runs(
     records: Sequence[Any],
     clusters: np.ndarray,
     pictures: np.ndarray,
@@ -43,7 +43,7 @@ def pooled(
     for names, weights in ((SCORES, None), (PICTURE_COLUMNS, pictures)):
         levels = worth.scores(answers, clusters, list(names), pictures=weights)
         for metric, three in names.items():
-            out |= dict(zip(three, with_interval(levels[metric])))
+            out |= dict(zip(three, value_and_ends(levels[metric])))
     rows = np.concatenate([fold.rows for one in answers for fold in one])
     return out | {
         "seeds": len(answers),
@@ -58,19 +58,19 @@ def levels(
     pictures: np.ndarray,
     keep: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """`pooled`, a line each, of runs by whatever name they stand; without a run there is no line."""
-    known = {name: pooled(group, clusters, pictures, keep) for name, group in found.items() if group}
+    """`of_runs`, a line each, of runs by whatever name they stand; without a run there is no line."""
+    known = {name: of_runs(group, clusters, pictures, keep) for name, group in found.items() if group}
     return pd.DataFrame.from_dict(known, orient="index")
 
 
 def rests(line: Any) -> str:
-    """`words.rests` of a line with `pooled`'s columns, on which one part is a split without folds."""
+    """`words.rests` of a line with `of_runs`'s columns, on which one part is a split without folds."""
     basis = {"n": line.seeds, "folds": line.folds if line.folds > 1 else 0}
     return words.rests(basis | {name: getattr(line, name) for name in ablation.SIZES})
 
 
 def changed(a: Any, b: Any) -> str:
-    """`−21.9 points (−25.9 to −18.1), by picture −20.8 points (…)`: from one line to another, of `pooled`'s columns."""
+    """`−21.9 points (−25.9 to −18.1), by picture −20.8 points (…)`: from one line to another, of `of_runs`'s columns."""
     file, picture = changes(b, a)
     return words.points(file, picture if np.isfinite(picture.value) else None)
 
@@ -83,7 +83,7 @@ def changes(one: Any, other: Any) -> list[intervals.Interval]:
     ]
 
 
-def with_interval(one: worth.Worth) -> tuple[float, float, float]:
+def value_and_ends(one: worth.Worth) -> tuple[float, float, float]:
     """Value, low and high of an accuracy or a difference."""
     return one.value, one.low, one.high
 

@@ -13,7 +13,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import calibration, clustered, confidence, units, worth
 from gcaf_lib.evaluation.folds import by_seed
 from gcaf_lib.findings import words
-from gcaf_lib.findings.predictions import end_to_end
+from gcaf_lib.findings.predictions import joined_answers
 
 DRAWS = 400
 GOALS = (0.95, 0.98, 0.99)  # wanted accuracies
@@ -116,7 +116,7 @@ def selective(
     """
     sums = []
     for part in by_seed(records).values():
-        labels, probs, rows = end_to_end(part)
+        labels, probs, rows = joined_answers(part)
         f = confidence.selective_at(labels, probs, coverage)
         weight = np.ones(len(rows)) if pictures is None else units.picture_weights(rows, pictures)
         drawn = clustered.of(lambda w, f=f, weight=weight: f(w * weight), clusters[rows], DRAWS)
@@ -141,7 +141,7 @@ def accuracy_by_coverage(
 
 def decision_curves(records: Sequence[Any]) -> dict[str, pd.DataFrame]:
     """`calibration.net_benefit` of acting on any tumour (where there are images without one), and on each tumour class."""
-    labels, probs, _ = end_to_end(records)
+    labels, probs, _ = joined_answers(records)
     actions = _actions(records[0].settings.data.classes)
     return {title: calibration.net_benefit(labels, probs, k) for title, k in actions.items()}
 
@@ -156,7 +156,7 @@ def _actions(classes: Sequence[str]) -> dict[str, Any]:
 def beats(records: Sequence[Any], clusters: np.ndarray) -> pd.DataFrame:
     """what, share, sure: at what share of the thresholds from 0.01 to 0.99 the model's net benefit is above that of acting
     on all and on none, and where the 95% interval over patients of both differences is, too."""
-    labels, probs, rows = end_to_end(records)
+    labels, probs, rows = joined_answers(records)
     lines = []
     for what, positive in _actions(records[0].settings.data.classes).items():
         t, truth, acts = calibration.acted_on(labels, probs, positive)

@@ -85,7 +85,7 @@ def seeds_words(found: Mapping[str, Agreement], settings: Settings) -> str:
             "level": "no more than on any other patient of the class, as far as the interval tells.",
             "below": "less than on other patients of the class.",
             "unknown": "of so few patients nothing can be said.",
-        }[sign(more)]
+        }[side(more)]
     )
     if CLAIMED <= set(found):
         most, beyond = (_first_two(found, part) for part in ("same", "more"))
@@ -162,16 +162,16 @@ def sanity_words(check: pd.DataFrame | None, runs: Set[str]) -> str:
     for row in sanity_rows(check).itertuples():
         text += f"- **{names.map_name(row.map)}** (different patients: {words.span(*row.other, 3)}): "
         text += (
-            f"untrained {_beside(row.untrained, row.untrained_apart)}, {untrained[sign(row.untrained_apart)]}"
+            f"untrained {_beside(row.untrained, row.untrained_apart)}, {untrained[side(row.untrained_apart)]}"
         )
         text += f"; by rank {words.number(row.ranks[1], 3)} against {words.number(row.ranks[0], 3)}. "
-        if sign(row.logits_apart) == "above":
+        if side(row.logits_apart) == "above":
             text += (
                 f"With the classifier's weights alone replaced ({row.right:.1%} right) it is still {words.number(row.logits.value, 3)}: much of this map does not "
                 "hang on what the classifier has learnt. "
             )
         if row.shuffled is not None:
-            text += f"Trained on shuffled labels {_beside(row.shuffled, row.shuffled_apart)}, {shuffled[sign(row.shuffled_apart)]}."
+            text += f"Trained on shuffled labels {_beside(row.shuffled, row.shuffled_apart)}, {shuffled[side(row.shuffled_apart)]}."
         text += "\n"
     return text
 
@@ -181,10 +181,10 @@ def _beside(one: Interval, apart: Interval) -> str:
     return f"{words.number(one.value, 3)}, {words.shift(apart, 3)} beside the yardstick"
 
 
-def doubt(check: pd.DataFrame | None, map: str | None) -> str:
+def untrained_check_said(check: pd.DataFrame | None, map: str | None) -> str:
     """Where the map that is spoken of does not pass the check with untrained weights: what that leaves open; else nothing."""
     rows = [] if check is None else [row for row in sanity_rows(check).itertuples() if row.map == map]
-    if all(sign(row.untrained_apart) == "below" for row in rows):
+    if all(side(row.untrained_apart) == "below" for row in rows):
         return ""
     return " It does not pass the check with untrained weights (*Sanity*, below): what follows says where this map lies, not that training put it there."
 
@@ -219,9 +219,9 @@ def sanity_table(check: pd.DataFrame | None, map: str) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def sign(difference: Interval) -> str:
+def side(difference: Interval) -> str:
     """`above`, `below` or `level`: where the interval of a difference lies beside 0; `unknown` where it has none."""
-    return "unknown" if np.isnan(difference).any() else words.change(difference, "below", "above", "level")
+    return "unknown" if np.isnan(difference).any() else words.by_side(difference, "below", "above", "level")
 
 
 UNKNOWN = "on so few patients that nothing can be said"

@@ -27,19 +27,20 @@ def beside_others(
     for method, runs in three_class_runs.items():
         text, made = "no run yet under this profile", "this book"
         if runs:
-            one = pd.Series({**accuracies.pooled(runs, clusters, pictures), "protocol": "patients"})
-            text, made = accuracies.both(one), _made(one)
+            one = pd.Series({**accuracies.of_runs(runs, clusters, pictures), "protocol": "patients"})
+            text, made = accuracies.with_picture(one), _made(one)
         lines.append((f"{method}, three classes, here", "image", text, made))
     model = scores[(scores["kind"] == "model") & (scores["protocol"] == "patients")]
     lines += [
-        (f"{r.method}, four classes, here", "image", accuracies.both(r), _made(r)) for r in model.itertuples()
+        (f"{r.method}, four classes, here", "image", accuracies.with_picture(r), _made(r))
+        for r in model.itertuples()
     ]
     floors = tracks[(tracks["track"] == "three classes") & (tracks["protocol"] == splits.FIVEFOLD)]
     lines += [
         (
             beside_look_ups.FLOOR_NAMES[r.floor] + ", three classes, here",
             "image",
-            accuracies.both(r),
+            accuracies.with_picture(r),
             "this book, 5 folds",
         )
         for r in floors.itertuples()
@@ -89,7 +90,7 @@ def same_slices(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
                 [accuracies.answers_to(one, one.rows[wanted[one.rows]]) for one in seed] for seed in seeds
             ]
             level = worth.scores(parts, clusters, ["accuracy"])["accuracy"]
-            scores.append(f"{model} {words.band(*accuracies.with_interval(level))}%")
+            scores.append(f"{model} {words.band(*accuracies.value_and_ends(level))}%")
             bases.append(words.rests({"n": len(parts), "folds": len(parts[0])} | sizes))
             places.append(words.where(reported, level.low, level.high))
         said.append(f"{name}: {_with_bases(scores, bases)}")

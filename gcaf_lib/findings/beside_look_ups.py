@@ -63,7 +63,7 @@ def ahead(
             for floor, other in others.items()
         }
         least = min(leads, key=lambda floor: leads[floor].value)
-        out |= dict(zip(names, accuracies.with_interval(leads[least]))) | {better: FLOOR_NAMES[least]}
+        out |= dict(zip(names, accuracies.value_and_ends(leads[least]))) | {better: FLOOR_NAMES[least]}
     return out
 
 

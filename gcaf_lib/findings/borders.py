@@ -49,7 +49,7 @@ def scores(frame: pd.DataFrame, by: str | None = None, n: int = 2000) -> pd.Data
         found = clustered.means(part[list(tumours.MEASURES)], part["group"], n)
         for name, one in zip(tumours.MEASURES, found):
             asked = part.loc[part[name].notna(), "group"]
-            one = clustered.believed(one, asked) if name in SHARES else clustered.of_unlike(one)
+            one = clustered.believed(one, asked) if name in SHARES else clustered.interval_or_none(one)
             lines.append((*key, name, *one, len(part)))
     return pd.DataFrame(lines, columns=[*keys, "measure", "mean", "low", "high", "n"])
 
@@ -63,7 +63,7 @@ def against(frame: pd.DataFrame, first: str, second: str, n: int = 2000) -> pd.D
     a, b = (frame[frame["map"] == m].set_index(index).sort_index() for m in (first, second))
     d = a[list(tumours.MEASURES)] - b[list(tumours.MEASURES)]
     found = clustered.means(d, a["group"], n)
-    lines = [(name, *clustered.of_unlike(one)) for name, one in zip(tumours.MEASURES, found)]
+    lines = [(name, *clustered.interval_or_none(one)) for name, one in zip(tumours.MEASURES, found)]
     return pd.DataFrame(lines, columns=["measure", "difference", "low", "high"])
 
 

@@ -80,7 +80,7 @@ def beside_patients(
 
 def by_class(records: Sequence[Any], clusters: np.ndarray) -> dict[str, pd.DataFrame]:
     """Class to `confidence.one_vs_rest` of all runs' answers together, in ten bins of equal width."""
-    labels, probs, rows = predictions.end_to_end(records)
+    labels, probs, rows = predictions.joined_answers(records)
     return {
         CLASS_NAMES[name]: confidence.one_vs_rest(labels, probs, k, clusters[rows], 10, equal_mass=False)
         for k, name in enumerate(records[0].settings.data.classes)
@@ -90,7 +90,7 @@ def by_class(records: Sequence[Any], clusters: np.ndarray) -> dict[str, pd.DataF
 def bins_sweep(record: Any) -> pd.DataFrame:
     """kind, bins, value, low, high: a run's ECE by number and kind of bins, and the middle 95% of what a perfectly
     calibrated model with its probabilities shows."""
-    labels, probs, _ = predictions.end_to_end([record])
+    labels, probs, _ = predictions.joined_answers([record])
     hits, lines = confidence.perfect_labels(probs, 2000) == probs.argmax(1), []
     for kind, mass in (("equal width", False), ("equal mass", True)):
         for bins in (5, 10, 15, 20, 50):
@@ -103,7 +103,7 @@ def bins_sweep(record: Any) -> pd.DataFrame:
 def scaling_said(records: Sequence[Any], clusters: np.ndarray, seeds: int) -> str:
     """`scaling` of some runs, of whose first the draws are."""
     changes = worth.difference(records, records, clusters, ("ece", "classwise", "nll"), scaled=(True, False))
-    _, probs, _ = predictions.end_to_end(records[:1])
+    _, probs, _ = predictions.joined_answers(records[:1])
     return scaling(changes, confidence.perfect_ece(probs), seeds)
 
 
@@ -146,7 +146,7 @@ def bins_said(sweep: pd.DataFrame, off: worth.Worth) -> str:
             else "None of them shows a miscalibration that chance doesn't explain. "
         )
         + f"Confidence minus accuracy needs no bins: over all seeds above it is {words.shift(off)}, "
-        + words.change(
+        + words.by_side(
             off, "below 0 whatever the bins. ", "above 0 whatever the bins. ", f"{verdicts.UNDECIDED}. "
         )
         + "An ECE without its bins and its sample size can't be compared with another paper's."

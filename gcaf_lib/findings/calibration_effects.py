@@ -114,7 +114,7 @@ def ingredient(what: str, gaps: Mapping[str, worth.Worth]) -> str:
     if not gaps:
         return f"- **{what}**: no pair of runs on this split shows it yet."
     said = [
-        f"{name.upper()} {words.shift(one)[:-1]}; {words.change(one, 'better', 'worse', verdicts.UNDECIDED)})"
+        f"{name.upper()} {words.shift(one)[:-1]}; {words.by_side(one, 'better', 'worse', verdicts.UNDECIDED)})"
         for name, one in gaps.items()
     ]
     return f"- **{what}**, {words.plural(next(iter(gaps.values())).n, 'seed')}: " + ", ".join(said) + "."

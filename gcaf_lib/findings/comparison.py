@@ -206,7 +206,7 @@ def _ahead(lines: pd.DataFrame, name: str) -> str:
     """The rows with a better value than the proposed model's, with the difference and its interval; "" where there is none."""
     said = []
     for line in lines[lines[name] > 0].to_dict("records"):
-        (scale, decimals, _), gap = ablation_tables.shown(line["metric"]), ablation.read(line, name)
+        (scale, decimals, _), gap = ablation_tables.shown(line["metric"]), ablation.worth_of(line, name)
         apart = ", an interval that excludes 0 before any adjustment" * bool(gap.low > 0)
         said.append(f"{line['row']} {words.shift(gap, decimals, scale)}{apart}")
     return ", ".join(said)
@@ -228,7 +228,8 @@ def _halves(own: Sequence[Any], random_split: Sequence[Any], dataset: Any) -> st
     for name, ways in _more_than_halves(own, dataset).items():
         told.append(all(one.low > 0 for one in ways))
         seen = (
-            f"{100 * float(intervals.visible(one.low, one.high, one.error, one.freedom)):.1f}" for one in ways
+            f"{100 * float(intervals.detectable_by_interval(one.low, one.high, one.error, one.freedom)):.1f}"
+            for one in ways
         )
         said.append(f"{name} {words.points(*ways)}, where {', by picture '.join(seen)} or more would be seen")
         seeds = words.plural(ways[0].n, "seed")

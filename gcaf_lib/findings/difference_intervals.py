@@ -31,9 +31,11 @@ def lost(lines: Any, name: str, wide: str) -> Any:
 
 
 def visible(lines: Any, name: str = "difference") -> Any:
-    """From which true difference on a row's is told from 0 with a power of 80%, by its interval (`intervals.visible`): of a
+    """From which true difference on a row's is told from 0 with a power of 80%, by its interval (`intervals.detectable_by_interval`): of a
     line, or of each of a frame. name: as in `separated`."""
-    seen = intervals.visible(*(lines[f"{name}_{one}"] for one in ("low", "high", "error", "freedom")))
+    seen = intervals.detectable_by_interval(
+        *(lines[f"{name}_{one}"] for one in ("low", "high", "error", "freedom"))
+    )
     return pd.Series(seen, lines.index) if isinstance(lines, pd.DataFrame) else seen
 
 

@@ -67,7 +67,7 @@ def maps_said(maps: Maps, verdicts: pd.DataFrame, randomised: pd.DataFrame | Non
     apart = settings.data.protocol == "patients"
     source = source_words(maps.runs, apart, maps.scores, maps.images, phantoms)
     subject = map_control.subject_words(verdicts, settings.model.projection_norm, maps.names)
-    return f"{source}\n\n{subject}{agreement.doubt(randomised, maps.chosen)}"
+    return f"{source}\n\n{subject}{agreement.untrained_check_said(randomised, maps.chosen)}"
 
 
 def tiles(maps: Maps, dataset: Any, small: np.ndarray) -> tuple[list[gallery.Case], pd.DataFrame]:

@@ -74,7 +74,7 @@ def weighted_sum(
     if metric not in parts[0][1]:
         return ablation.NONE
     both = (np.sum([weight * drawn[metric][k] for weight, drawn in parts], axis=0) for k in range(2))
-    return worth.summed(metric, bootstrap.Sample(*both), least=-np.inf, answer=answer)
+    return worth.of_sample(metric, bootstrap.Sample(*both), least=-np.inf, answer=answer)
 
 
 def _published(parts: Sequence[Part], metric: str) -> dict[str, float]:
@@ -141,9 +141,11 @@ def effects(
         lines += [
             {"contrast": contrast, "metric": metric}
             | (_published(parts, metric) if show_published else {"published": np.nan, "step": np.nan})
-            | weighted_sum(metric, plain, worth.answer(first, metric=metric))._asdict()
+            | weighted_sum(metric, plain, worth.one_answer_moves(first, metric=metric))._asdict()
             | lifted
-            | ablation.held(weighted_sum(metric, by_picture, worth.answer(first, copies, metric)), "picture")
+            | ablation.as_columns(
+                weighted_sum(metric, by_picture, worth.one_answer_moves(first, copies, metric)), "picture"
+            )
             for metric in metrics
         ]
     return pd.DataFrame(lines, columns=COLUMNS)
@@ -170,7 +172,7 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
             scale, decimals, _ = ablation_tables.shown(r["metric"])
             text = words.shift(r, decimals, scale) if r["n"] else "–"
             if r["n"] and np.isfinite(r["picture"]):
-                text += f", by picture {words.shift(ablation.read(r, 'picture'), decimals, scale)}"
+                text += f", by picture {words.shift(ablation.worth_of(r, 'picture'), decimals, scale)}"
             if np.isfinite(r["published"]):
                 text += f" [{printed_contrast(r['published'], scale)}]"
             line[names.metric_name(r["metric"]) + (" (points)" if scale == 100 else "")] = text

@@ -79,7 +79,7 @@ def answer(
     if not line["pairs"]:
         return f"**{question}** Not measured: that row has not been trained on this split."
     ways = {word: two for word, two in ablation.COUNTED.items() if np.isfinite(line[two[0]])}
-    known = {word: ablation.read(line, name) for word, (name, _) in ways.items()}
+    known = {word: ablation.worth_of(line, name) for word, (name, _) in ways.items()}
     answers, once = ("yes", "no, it is worse", "not shown"), ""
     if line["pairs"] == 1:
         answers = ("as trained once it is better", "as trained once it is worse", "not shown")
@@ -90,7 +90,7 @@ def answer(
     }
     said = _counted(
         {
-            w: words.change(one, *answers) + before[w] + difference_intervals.warned(one)
+            w: words.by_side(one, *answers) + before[w] + difference_intervals.warned(one)
             for w, one in known.items()
         }
     )

@@ -27,14 +27,14 @@ def records(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, dict[str, lis
     small, tables = {}, {}
     for protocol in folds.NAMES:
         split = {"data.protocol": protocol}
-        small[protocol] = chapter.under("cpu", split).records("table-4").get(experiments.PROPOSED, [])
+        small[protocol] = chapter.under("cpu", split).records("table-4").get(experiments.PROPOSED_FUSION, [])
         tables[protocol] = chapter.under("paper", STAGE_0 | split).records("table-4")
     return small, tables
 
 
 def proposed(rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, Sequence[Any]]:
     """By protocol: the proposed model's runs of Table 4's (`records`)."""
-    return {protocol: found.get(experiments.PROPOSED, []) for protocol, found in rows.items()}
+    return {protocol: found.get(experiments.PROPOSED_FUSION, []) for protocol, found in rows.items()}
 
 
 def grown_said(frame: pd.DataFrame) -> str:
@@ -45,10 +45,10 @@ def grown_said(frame: pd.DataFrame) -> str:
     said = []
     for protocol, line in known.iterrows():
         counts = words.rests(line.to_dict() | {"n": line["seeds"], "protocol": protocol})
-        said.append(f"{folds.NAMES[protocol]} {recipes.told(recipes.accuracy_change(line))}; {counts}")
+        said.append(f"{folds.NAMES[protocol]} {recipes.change_said(recipes.accuracy_change(line))}; {counts}")
     text = "Full size minus miniatures in accuracy, on the same images:\n\n- " + "\n- ".join(said) + "\n\n"
     if "paper" in known.index:
-        claim = table_rows.published("table-4", experiments.PROPOSED)["accuracy"].fraction
+        claim = table_rows.published("table-4", experiments.PROPOSED_FUSION)["accuracy"].fraction
         low, high = (known.loc["paper", f"full-size_{end}"] for end in ("low", "high"))
         once = ", of one seed" if known.loc["paper", "seeds"] == 1 else ""
         text += f"The paper's {claim:.2%} lies {words.where(claim, low, high)} the interval of the full-size networks on the random split{once}."
@@ -75,7 +75,7 @@ def before_fusion_said(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset:
     """
     groups, pictures, said = splits.clusters(dataset), units.pictures(dataset), []
     for protocol, found in rows.items():
-        for own in found.get(experiments.PROPOSED, ()):
+        for own in found.get(experiments.PROPOSED_FUSION, ()):
             text = f"- {folds.NAMES[protocol]}, seed {own.seed}, {words.rested([own], groups, pictures)}: fused as proposed {_right(own)}"
             for key, (start,) in training.stage0_records([own]).items():
                 added = worth.change([own], [start], groups, pictures)
@@ -87,7 +87,7 @@ def before_fusion_said(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset:
                 int((one.answers() != answers).sum())
                 for row, others in found.items()
                 for one in others
-                if row != experiments.PROPOSED and one.seed == own.seed
+                if row != experiments.PROPOSED_FUSION and one.seed == own.seed
             ]
             if differ:
                 counts = " to ".join(map(str, sorted({min(differ), max(differ)})))

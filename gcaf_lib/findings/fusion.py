@@ -233,7 +233,7 @@ def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
         return said + "they are not both trained on this split."
     told = "distinguishable from 0: what differs is how the two forms train, or chance."
     same = "not distinguishable from 0, as the algebra leads one to expect."
-    return f"{said}{words.shift(gap['accuracy'], 2, 100)}, {words.change(gap['accuracy'], told, told, same)}"
+    return f"{said}{words.shift(gap['accuracy'], 2, 100)}, {words.by_side(gap['accuracy'], told, told, same)}"
 
 
 def repaired(frame: pd.DataFrame) -> str:

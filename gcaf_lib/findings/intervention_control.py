@@ -7,9 +7,9 @@ import pandas as pd
 from gcaf_lib.data import marks
 from gcaf_lib.evaluation import control
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.evaluation.interventions import ALONE, FLAT, PAINTED, beside
+from gcaf_lib.evaluation.interventions import ALONE, FLAT, PAINTED, elsewhere_kind
 from gcaf_lib.findings.intervention_effects import CONTROL, HEALTHY, Effects
-from gcaf_lib.findings.words import change, percent, plural, points
+from gcaf_lib.findings.words import by_side, percent, plural, points
 
 
 def passed(found: Effects) -> bool | None:
@@ -39,7 +39,7 @@ def instrument(found: Effects, asked: pd.DataFrame) -> str:
     ]
     marked = asked[asked["class"] == CONTROL].pivot(index=["run", "row"], columns="kind", values="right")
     models = marked.index.get_level_values("run").nunique()
-    alike = marked[[PAINTED, FLAT, beside(ALONE)]].nunique(axis=1) == 1
+    alike = marked[[PAINTED, FLAT, elsewhere_kind(ALONE)]].nunique(axis=1) == 1
     return (
         f"{plural(models, 'model')} of the marks: without the mark {shares[0]}% of their answers are right (flat: {shares[2]}%; "
         f"guessing: {percent(1 / marks.CLASSES)}%), without as much elsewhere {shares[1]}% (flat: {shares[3]}%): "
@@ -55,4 +55,4 @@ def instrument(found: Effects, asked: pd.DataFrame) -> str:
 def negative_control(table: pd.DataFrame) -> str:
     """What images without a tumour show at a borrowed border, and whether that is off the 0 that a control should have."""
     one = table.loc[HEALTHY, "difference"]
-    return f"{points(one)}, {change(one, 'not nil', 'not nil', 'not told from 0')}"
+    return f"{points(one)}, {by_side(one, 'not nil', 'not nil', 'not told from 0')}"

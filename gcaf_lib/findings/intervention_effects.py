@@ -12,7 +12,7 @@ from gcaf_lib.display import overlays
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, interventions, localisation, tumours
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.evaluation.interventions import ALONE, FLAT, PAINTED, WHOLE, beside
+from gcaf_lib.evaluation.interventions import ALONE, FLAT, PAINTED, WHOLE, elsewhere_kind
 from gcaf_lib.findings.words import band, plural, points
 from gcaf_lib.settings import DataSettings
 
@@ -63,8 +63,8 @@ def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
     control. Intervals draw patient groups. The positive control stands first, all tumours last.
     """
     wide = asked.pivot(index=["class", "border", "run", "row", "group"], columns="kind", values=value)
-    wide = wide.reindex(columns=[WHOLE, kind, beside(kind)]).reset_index()
-    columns = wide[[WHOLE, kind, beside(kind)]].to_numpy(float)
+    wide = wide.reindex(columns=[WHOLE, kind, elsewhere_kind(kind)]).reset_index()
+    columns = wide[[WHOLE, kind, elsewhere_kind(kind)]].to_numpy(float)
     columns = np.column_stack([columns, columns[:, 1] - columns[:, 2]])
     members = {name: (wide["class"] == name).to_numpy() for name in wide["class"].cat.categories}
     members[TUMOURS] = ~wide["class"].isin([CONTROL, HEALTHY]).to_numpy()
@@ -89,7 +89,7 @@ def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
         beyond = Interval()
         if there.any():
             gap = found[-1].value - columns[there, -1].mean()
-            beyond = clustered.of_unlike(clustered.interval(gap, samples[-1] - control_sample))
+            beyond = clustered.interval_or_none(clustered.interval(gap, samples[-1] - control_sample))
         lines[name] = (*found, beyond, here.sum(), clustered.number_of(wide["group"][here]))
     return pd.DataFrame.from_dict(lines, orient="index", columns=[*PARTS, "beyond", "images", "groups"])
 
@@ -97,7 +97,7 @@ def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
 def _interval(values: np.ndarray, sample: np.ndarray, groups: pd.Series, share: bool) -> Interval:
     known = ~np.isnan(values)
     one = clustered.interval(float(values[known].mean()) if known.any() else np.nan, sample)
-    return clustered.believed(one, groups[known]) if share else clustered.of_unlike(one)
+    return clustered.believed(one, groups[known]) if share else clustered.interval_or_none(one)
 
 
 def measured(asked: pd.DataFrame) -> Effects:

@@ -91,7 +91,7 @@ def _goes(name: str, a: Any, b: Any) -> str:
     return f"{name} goes from {one} to {other}: {accuracies.changed(a, b)}"
 
 
-def by_picture(scores: pd.DataFrame) -> str:
+def by_picture_said(scores: pd.DataFrame) -> str:
     """What weighing each picture 1 changes where copies are kept together, for the model where it was run and for the look-ups."""
     known = scores[scores["picture"].notna()].set_index(["protocol", "method"])
     said = {}
@@ -132,7 +132,7 @@ def persons_parted(records: Sequence[Any], dataset: Any) -> str:
     )
 
 
-def runs(scores: pd.DataFrame, floors: pd.DataFrame) -> str:
+def runs_said(scores: pd.DataFrame, floors: pd.DataFrame) -> str:
     """Seeds, folds and images behind the model's line, and how wide a single patient-disjoint split would be."""
     runs, beside = (
         "; ".join(
@@ -149,11 +149,11 @@ def runs(scores: pd.DataFrame, floors: pd.DataFrame) -> str:
         + (f"With ImageNet weights: {beside}. " if beside else "")
         + "A score of several seeds is their mean; of several folds, that of all folds' answers together; the interval draws all "
         "answers to a patient's images together. A single patient-disjoint split (80/10/10) is too small to tell much: there "
-        f"mirror-aware 1-NN has {accuracies.both(single)}%."
+        f"mirror-aware 1-NN has {accuracies.with_picture(single)}%."
     )
 
 
-def end(scores: pd.DataFrame, profile: str, published_accuracy: float | None = None) -> str:
+def conclusion_said(scores: pd.DataFrame, profile: str, published_accuracy: float | None = None) -> str:
     """The model on patient-disjoint folds beside the paper's figure and beside 1-NN."""
     score = scores.set_index(["method", "protocol"])
     if (split_records.MODEL, "patients") not in score.index:
@@ -179,7 +179,7 @@ def _learnt(line: Any) -> str:
     """What the distance to the better look-up says: the same by file and by picture, or nothing."""
     level = "by file and by picture together this does not tell whether one is better."
     found = {
-        words.change(
+        words.by_side(
             lead,
             "worse than repeating the label of the nearest picture.",
             "it has learnt something that carries over to new patients, of the tumour or of the shortcuts of chapter 18.",

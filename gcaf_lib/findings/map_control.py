@@ -103,7 +103,7 @@ def control_words(judged: pd.DataFrame) -> str:
             text += (
                 f"Of {unmeasured.sum()} nothing can be said: no untrained model was measured beside them. "
             )
-        for row in control.papers(part).itertuples():
+        for row in control.paper_map(part).itertuples():
             text += f"The usual reading of the paper's figure, Grad-CAM on the last maps, both backbones: **{row.verdict}** ({share(row.pointing)}). "
     return text + blind_words(real)
 
@@ -145,6 +145,6 @@ def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
     text = f"What follows about tumours rests on one map that passes: **{names.map_name(chosen)}**. "
     if unkept:
         text += f"Of those that pass, run records do not keep {' and '.join(unkept)}. "
-    if chosen != tumours.FUSED and len(paper := control.papers(alike)):
+    if chosen != tumours.FUSED and len(paper := control.paper_map(alike)):
         text += f"The usual reading of the paper's figure, Grad-CAM on the last maps, stands beside it ({paper['verdict'].iloc[0]} here)."
     return text

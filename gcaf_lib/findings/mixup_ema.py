@@ -86,7 +86,7 @@ def _top(values: pd.Series, best: str) -> list[str]:
 def _told(one: Any, good: int) -> str:
     """Whether a difference is to the better; good: 1 where more is, −1 where less is."""
     lower, higher = (f"{word}, the interval excludes 0" for word in ("worse", "better")[::good])
-    return words.change(one, lower, higher, verdicts.UNDECIDED) + difference_intervals.warned(one)
+    return words.by_side(one, lower, higher, verdicts.UNDECIDED) + difference_intervals.warned(one)
 
 
 def _word(line: pd.Series, name: str, good: int) -> str:
@@ -103,7 +103,7 @@ def _word(line: pd.Series, name: str, good: int) -> str:
     else:
         text += once
     if np.isfinite(line["picture"]):
-        copied = ablation.read(line, "picture")
+        copied = ablation.worth_of(line, "picture")
         text += f", by picture {words.shift(copied, decimals, scale)}, {_told(copied, good)}"
         text += once
     return text
@@ -124,7 +124,7 @@ def seed_against_seed(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
             for seed, part in by.items()
         }
         for a, b in itertools.combinations(by, 2):
-            answer = worth.answer(worth.of_records(by[a]), weighed, metric)
+            answer = worth.one_answer_moves(worth.of_records(by[a]), weighed, metric)
             one = factorial_effects.weighted_sum(metric, [(1, drawn[a]), (-1, drawn[b])], answer)
             lines.append((metric, copied, one.value, one.low, one.high))
     return pd.DataFrame(lines, columns=["metric", "by_picture", "value", "low", "high"])

@@ -97,7 +97,7 @@ def validation_said(found: Mapping[str, Any]) -> str:
         f"Each is fitted on {images} images of {groups} groups only, and the {words.plural(found['parts'], 'different part')} {words.verb(found['parts'], 'has', 'have')} {found['distinct']:,} distinct images in all, of {found['total']:,} were they apart. In "
         f"{found['lower']} of {runs} runs the model is right less often on its validation part than on test ({found['right']:.1%} against {found['test']:.1%} on "
         f"average){trials}. When tested, those images score {100 * found['same']:.2f}%, all others {100 * found['other']:.2f}%: over patients "
-        f"{words.judged(gap, copied, 'lower', 'higher', verdicts.UNDECIDED)}. *Scaled* holds the temperatures "
+        f"{words.difference_said(gap, copied, 'lower', 'higher', verdicts.UNDECIDED)}. *Scaled* holds the temperatures "
         "fixed: the bootstrap draws test patients only, so intervals after scaling are too narrow."
     )
 
@@ -119,7 +119,7 @@ def temperature_said(
     a, b, c = random["excess"], apart["excess"], scaled["excess"]
     ranges = [words.extent(sorted(some)) for some in fits]
     return (
-        words.change(
+        words.by_side(
             moved[0],
             "The random split's temperature does not carry over: scaled by it, the model is less sure on new patients than it is right",
             "The random split's temperature does not carry over: scaled by it, the model is surer on new patients than it is right",
@@ -127,7 +127,7 @@ def temperature_said(
         )
         + f" (one for all runs, {np.mean(fits[0]):.2f}, the mean of those fitted there; confidence minus accuracy {words.shift(moved[0], 3)}, by picture "
         f"{words.shift(copied[0], 3)}; the NLL changes by {words.shift(moved[1])}, by picture {words.shift(copied[1])}). "
-        + words.change(
+        + words.by_side(
             c,
             "Scaled by that of its own validation part, the model is less sure on the test folds than it is right",
             "Even scaled by that of its own validation part, the model is surer on the test folds than it is right",
@@ -139,7 +139,7 @@ def temperature_said(
         + (
             ": the model is surer than it is right as soon as the patients are new, and the random split hides it. "
             if b.low > 0 and a.value < b.low
-            else f", {words.change(b, 'below 0', 'above 0', verdicts.UNDECIDED)}. "
+            else f", {words.by_side(b, 'below 0', 'above 0', verdicts.UNDECIDED)}. "
         )
         + f"The ECE is {_ece(random)} on the random split and {_ece(apart)} as the mean of the folds; after scaling by a temperature fitted on validation "
         f"patients, none of them known to be in training or test, it is {_ece(scaled)}. Each fold's ECE is taken at the random split's number of test images, because the "

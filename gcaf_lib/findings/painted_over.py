@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import clustered, interventions, tumours
-from gcaf_lib.evaluation.interventions import ALONE, FLAT, PAINTED, WHOLE, beside
+from gcaf_lib.evaluation.interventions import ALONE, FLAT, PAINTED, WHOLE, elsewhere_kind
 from gcaf_lib.findings.intervention_control import instrument, negative_control, passed
 from gcaf_lib.findings.intervention_effects import (
     CONTROL,
@@ -88,7 +88,7 @@ def painted_words(
     if seeds == 1:
         text += f" {ONE_SEED}"
     if passed(found) and TUMOURS in found[PAINTED, "right"].index:
-        said = [_fill(found), _beyond(found, asked), _remains(found, asked), goes(asked)]
+        said = [_fill(found), _beyond(found, asked), _remains(found, asked), _turned_to(asked)]
         text += "\n\n" + "\n\n".join(one for one in said if one)
     return text + (" These are phantoms: the page shows the method, not a finding." if phantoms else "")
 
@@ -163,8 +163,8 @@ def _remains(found: Effects, asked: pd.DataFrame) -> str:
         one = clustered.share(part[PAINTED], part["group"])
         each.append(
             f"{name.lower()} {percent(one.value)}% ({ends(one.low, one.high, 1, 100)}; "
-            f"elsewhere {percent(part[beside(PAINTED)].mean())}%), flat {percent(part[FLAT].mean())}% "
-            f"(elsewhere {percent(part[beside(FLAT)].mean())}%), of {len(part):,}"
+            f"elsewhere {percent(part[elsewhere_kind(PAINTED)].mean())}%), flat {percent(part[FLAT].mean())}% "
+            f"(elsewhere {percent(part[elsewhere_kind(FLAT)].mean())}%), of {len(part):,}"
         )
     if not each:
         return ""
@@ -177,7 +177,7 @@ def _remains(found: Effects, asked: pd.DataFrame) -> str:
     )
 
 
-def goes(asked: pd.DataFrame) -> str:
+def _turned_to(asked: pd.DataFrame) -> str:
     """Which class right answers turn to, by either fill, and which is named when next to nothing of the head is seen."""
     whole = asked[(asked["kind"] == WHOLE) & (asked["right"] > 0)]
     turned = asked[asked["kind"].isin([PAINTED, FLAT]) & (asked["changed"] > 0)].merge(whole[["run", "row"]])
@@ -188,7 +188,7 @@ def goes(asked: pd.DataFrame) -> str:
             said.append(
                 f"{name.lower()}, {kind}, {percent(most.iloc[-1])}% of {len(part):,} to {most.index[-1].lower()}"
             )
-    blind = asked[(asked["kind"] == beside(ALONE)) & (asked["class"] != CONTROL)]
+    blind = asked[(asked["kind"] == elsewhere_kind(ALONE)) & (asked["class"] != CONTROL)]
     if not said or blind.empty:
         return ""
     name = blind[list(NAMES)].mean().idxmax()

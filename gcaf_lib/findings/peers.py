@@ -182,7 +182,7 @@ def trap_said(home: pd.DataFrame, model: str) -> str:
         for c in both
     ]
     more = "a difference that the classes' mixture doesn't explain"
-    left = words.change(found.within, more, more, "a difference that these images neither show nor rule out")
+    left = words.by_side(found.within, more, more, "a difference that these images neither show nor rule out")
     return (
         f"*{model}* is right on {words.percent(found.with_copy.value)}% of the {found.copied:,} images with a copy in Training and on "
         f"{words.percent(found.without.value)}% of the {found.alone:,} without one: {words.points(found.crude)}. Within a class, with "

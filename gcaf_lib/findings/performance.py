@@ -232,7 +232,7 @@ def raw_beside_ema(records: Sequence[Any], wanted: Sequence[str]) -> pd.DataFram
         for which in ("raw", "ema")
     )
     columns = {"Raw weights": raw, "EMA weights": averaged, "EMA − raw": averaged - raw}
-    cells = {head: [tables.mean_sd(values[m], 4) for m in wanted] for head, values in columns.items()}
+    cells = {head: [tables.mean_sd_n(values[m], 4) for m in wanted] for head, values in columns.items()}
     return pd.DataFrame({"Metric": list(map(names.metric_name, wanted)), **cells})
 
 

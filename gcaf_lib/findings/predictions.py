@@ -54,8 +54,8 @@ def confidences(records: Sequence[Any]) -> str:
         lines.append((top[ok].mean(), wrong, float((~ok).sum()), float((top[~ok] > SURE).sum())))
     right, wrong, errors, sure = zip(*lines)
     return (
-        f"Mean confidence of right answers: {tables.mean_sd(right, 3)}; of wrong ones: {tables.mean_sd(wrong, 3)}. Wrong answers per seed: "
-        f"{tables.mean_sd(errors, 1)}, of which with a confidence above {SURE:g}: {tables.mean_sd(sure, 1)}."
+        f"Mean confidence of right answers: {tables.mean_sd_n(right, 3)}; of wrong ones: {tables.mean_sd_n(wrong, 3)}. Wrong answers per seed: "
+        f"{tables.mean_sd_n(errors, 1)}, of which with a confidence above {SURE:g}: {tables.mean_sd_n(sure, 1)}."
     )
 
 
@@ -87,7 +87,7 @@ def spreads(records: Sequence[Any]) -> pd.DataFrame:
 
 def spreads_text(frame: pd.DataFrame) -> pd.DataFrame:
     """`spreads` for readers."""
-    cells = [tables.mean_sd(frame[c], 1, 100) for c in frame]
+    cells = [tables.mean_sd_n(frame[c], 1, 100) for c in frame]
     return pd.DataFrame({"Predicted class": frame.columns, "Share of the image (%)": cells})
 
 
@@ -122,7 +122,7 @@ def spreads_said(frame: pd.DataFrame) -> str:
 
 def control_said(judged: pd.DataFrame, norm: bool) -> str:
     """What chapter 20's control says of these maps (judged: `control.judged`; norm: whether the runs have LayerNorm)."""
-    own = control.papers(judged[judged["projection_norm"] == norm])
+    own = control.paper_map(judged[judged["projection_norm"] == norm])
     if own.empty:
         return "Chapter 20's control was not run for models like these: what these maps show is not known."
     verdict, pointing = own["verdict"].item(), own["pointing"].item()
@@ -137,7 +137,7 @@ def control_said(judged: pd.DataFrame, norm: bool) -> str:
     )
 
 
-def end_to_end(records: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def joined_answers(records: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """labels (n,), probabilities (n, K) and rows (n,) of the test parts, end to end."""
     answers = [worth.answers(r) for r in records]
     rows, labels, probs = (np.concatenate(part) for part in list(zip(*answers))[:3])

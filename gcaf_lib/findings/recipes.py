@@ -58,7 +58,7 @@ def compare(
             sizes = {"folds": matched.folds_known(first), **units.sizes(rows, groups, pictures)}
             change, picture = (some.get(metric, ablation.NONE) for some in (changes, copied))
             line = {"protocol": protocol, "metric": metric, "seeds": change.n, **sizes}
-            line |= ablation.held(change, "difference") | ablation.held(picture, "picture")
+            line |= ablation.as_columns(change, "difference") | ablation.as_columns(picture, "picture")
             for side, (found, beside) in levels.items():
                 level, own = (some.get(metric, ablation.NONE) for some in (found, beside))
                 three = (level.value, level.low, level.high)
@@ -84,7 +84,7 @@ def compared_text(frame: pd.DataFrame, sides: tuple[str, str] = SIDES) -> pd.Dat
             *three, picture = (scale * r[f"{side}_{one}"] for one in SCORE)
             text = words.span(*three, decimals) if r["seeds"] else "no pair of runs"
             line[head(side)] = words.beside(text, picture, number)
-        change = words.shift(ablation.read(r, "difference"), decimals, scale) if r["seeds"] else "–"
+        change = words.shift(ablation.worth_of(r, "difference"), decimals, scale) if r["seeds"] else "–"
         line["Difference"] = words.beside(change, scale * r["picture"], signed)
         lines.append(line | {"Compared": words.rests(r | {"n": r["seeds"]}) if r["seeds"] else "none"})
     return pd.DataFrame(lines)
@@ -109,12 +109,12 @@ def by_class(frame: pd.DataFrame) -> pd.DataFrame:
 def accuracy_change(line: pd.Series) -> worth.Change:
     """A line's difference in accuracy, by picture too where copies are kept together."""
     file, picture = (
-        ablation.read(line, name)._replace(n=int(line["seeds"])) for name in ("difference", "picture")
+        ablation.worth_of(line, name)._replace(n=int(line["seeds"])) for name in ("difference", "picture")
     )
     return worth.Change(file, picture if np.isfinite(picture.value) else None)
 
 
-def told(change: worth.Change) -> str:
+def change_said(change: worth.Change) -> str:
     """A difference, by picture too where it has that, and which of three words it is."""
     return words.outcome(change, "a loss", "a gain")
 

@@ -45,7 +45,7 @@ def ece_by_chance_said(records: Sequence[Any]) -> str:
 
 def excess_said(one: worth.Worth) -> str:
     """Whether confidence lies above accuracy, from `worth.row`'s `excess`, and what the paper's ECE leaves open."""
-    told = words.change(
+    told = words.by_side(
         one,
         "the model is underconfident",
         "the model is overconfident",
@@ -102,7 +102,7 @@ def temperature(
     """Fitted temperatures, what they say of the model, and what scaling does to the ECE. literal: whether the loss is Equation 14's letter;
     rest: `words.rested` of the runs; fewer: the same change of the seeds that chapter 19 takes, where these are fewer."""
     text = (
-        f"With averaged weights the fitted temperature is {tables.mean_sd(found)}, and scaling changes the ECE by "
+        f"With averaged weights the fitted temperature is {tables.mean_sd_n(found)}, and scaling changes the ECE by "
         f"{words.shift(gap)}, leaving {scaled:.4f}: {temperature_scaling.way(gap)}"
         + (f" ({rest})" if rest else "")
         + ". "
@@ -124,7 +124,7 @@ def temperature(
         )
     off = words.over_runs(np.subtract(found, 1))  # whether T differs from 1
     if np.isfinite(off.low):
-        told = words.change(
+        told = words.by_side(
             off,
             "below 1: the model is underconfident, and scaling makes its answers surer. Chapter 19 asks which ingredient does it. ",
             "above 1: the model is overconfident, and scaling makes its answers less sure. Chapter 19 asks which ingredient does it. ",

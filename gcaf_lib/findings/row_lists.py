@@ -16,7 +16,7 @@ def difference_text(line: pd.Series) -> str:
     if line["reference"]:
         return table_rows.called(line)
     scale, decimals, _ = ablation_tables.shown(line["metric"])
-    both = (words.shift(ablation.read(line, name), decimals, scale) for name, _ in ablation.WAYS.values())
+    both = (words.shift(ablation.worth_of(line, name), decimals, scale) for name, _ in ablation.WAYS.values())
     return ", ".join(f"{word}{text}" for word, text in zip(ablation.WAYS, both) if text != "–")
 
 
@@ -35,7 +35,7 @@ def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None, seeds: bo
 def shifts(part: pd.DataFrame, name: str, names: Mapping[str, str] | None) -> str:
     """`concat −1.2 (−2.0 to −0.4); gate …`: one of the two differences of these rows with its interval, or `none`."""
     said = [
-        f"{(names or {}).get(r['row'], r['row'])} {words.shift(ablation.read(r, name), 2, 100)}"
+        f"{(names or {}).get(r['row'], r['row'])} {words.shift(ablation.worth_of(r, name), 2, 100)}"
         for _, r in part.iterrows()
     ]
     return "; ".join(said) or "none"

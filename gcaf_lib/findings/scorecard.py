@@ -92,7 +92,7 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
             "metric": figure.metric,
             "published": figure.fraction,
             **dict(zip(("measured", "sd", "n", "low", "high"), value)),
-            **ablation.held(picture, "picture"),
+            **ablation.as_columns(picture, "picture"),
             "folds": matched.folds_known(found),
             **sizes,
             "protocol": protocol,

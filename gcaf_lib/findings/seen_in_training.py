@@ -12,7 +12,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.settings import CLASSES
 
 
-def exposed(dataset: Any) -> pd.DataFrame:
+def shares(dataset: Any) -> pd.DataFrame:
     """`data.exposure.read`, and with_either: share of the test images with a copy or a slice of the same patient in training.
 
     with_either is by the groups of the split `patients`, so on that split it is 0 by construction.
@@ -31,7 +31,7 @@ def exposed(dataset: Any) -> pd.DataFrame:
 
 
 def wide_exposure(shares: pd.DataFrame) -> pd.DataFrame:
-    """A reader's table of `exposed`: splits down; test images, share with a copy (of all and by class), with a slice of the
+    """A reader's table of `shares`: splits down; test images, share with a copy (of all and by class), with a slice of the
     same patient, and with either in training."""
     whole = shares[shares["class"] == "all"].set_index("protocol")
     out = pd.DataFrame({"Test images": whole["images"], "A copy": whole["with_copy"].map("{:.1%}".format)})

@@ -170,7 +170,7 @@ def batch_steps(found: Mapping[str, Sequence[Any]], chosen: TrainingSettings, im
         }
         for which, word in (("ema", "averaged"), ("raw", "raw")):
             scores = [r.right(which=which).mean() for r in runs]
-            line[f"Accuracy, {word} weights (%)"] = tables.mean_sd(scores, scale=100)
+            line[f"Accuracy, {word} weights (%)"] = tables.mean_sd_n(scores, scale=100)
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -206,7 +206,7 @@ def constants(found: Mapping[str, Sequence[Any]], main: Sequence[Any]) -> str:
     )
 
 
-def calibration(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
+def ece_said(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     """Which values change the ECE beyond its interval, over which seeds, and how often chance alone does that.
 
     found: the runs that `frame` is of.
@@ -230,7 +230,7 @@ def table(
 ) -> pd.DataFrame:
     """`ablation_tables.table` with the accuracy on the validation part, by which the paper says it chose."""
     seen, out = validation(found), ablation_tables.table(frame, "Setting", show_published=show_published)
-    part = [tables.mean_sd(seen.get(row, {}).values(), scale=100) for row in out["Setting"]]
+    part = [tables.mean_sd_n(seen.get(row, {}).values(), scale=100) for row in out["Setting"]]
     return out.assign(**{"Validation (%)": part})
 
 

@@ -42,7 +42,7 @@ def with_without(
         pair = _pair(whole.get(protocol, []), changed.get(f"{protocol}, {row}", []))
         change = changes[name, split] = change_of(*pair, clusters, pictures, keep)
         for label, records in zip(("as it is", "taken away"), pair):
-            score = accuracies.pooled(records, clusters, pictures, keep) if records else {}
+            score = accuracies.of_runs(records, clusters, pictures, keep) if records else {}
             if change and change.picture and label == "taken away":
                 score["change"] = change.picture.value
             cells.append({"protocol": split, "name": name, "label": label, **score})
@@ -115,7 +115,7 @@ def wide_with_without(compared: pd.DataFrame, changes: Changes) -> pd.DataFrame:
             moved = words.shift(change.file, 1, 100)
             moved = words.beside(moved, without.change, lambda v: words.signed(100 * v, 1))
             one = "one seed against the mean of " if change.each else ""
-            cells = *map(accuracies.both, (with_, without)), moved, one + accuracies.rests(with_)
+            cells = *map(accuracies.with_picture, (with_, without)), moved, one + accuracies.rests(with_)
         lines.append((name, split, *cells))
     heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Compared"]
     return pd.DataFrame(lines, columns=heads)
@@ -169,7 +169,8 @@ def hint_table(
         for floor in asked:
             line = {"Task": task.replace("three", "three tumour"), "Sees": beside_look_ups.FLOOR_NAMES[floor]}
             line |= {
-                name.capitalize(): accuracies.both(_pick(rows, floor, key)) for key, name in SPLITS.items()
+                name.capitalize(): accuracies.with_picture(_pick(rows, floor, key))
+                for key, name in SPLITS.items()
             }
             lines.append(line | {"Always the same": words.beside(words.percent(chance[task]), copied[task])})
     return pd.DataFrame(lines)
@@ -184,7 +185,10 @@ def re_encoded(
     for floor, (key, name) in itertools.product(("size", "border", "1nn-mirror"), SPLITS.items()):
         before, after = _pick(floors, floor, key), _pick(again, floor, key)
         alike = words.beside(words.percent(file), picture if key in accuracies.TOGETHER else np.nan)
-        cells = accuracies.both(before), accuracies.both(after) if after else f"{alike} (all alike)"
+        cells = (
+            accuracies.with_picture(before),
+            accuracies.with_picture(after) if after else f"{alike} (all alike)",
+        )
         lines.append((beside_look_ups.FLOOR_NAMES[floor], name, *cells))
     return pd.DataFrame(lines, columns=["Floor", "Split", "Files as they are", "Re-encoded alike"])
 
@@ -249,8 +253,8 @@ def _by_picture(told: pd.DataFrame, most: float) -> str:
     """How far size and border tell tumour or not by picture, beside always saying the same; told: that track."""
     said = []
     for line in (_pick(told, floor, splits.FIVEFOLD) for floor in ("size", "border")):
-        one = ablation.read(line._asdict(), "picture")
-        word = words.change(one, "less", "more", "not distinguishable from it", than=most)
+        one = ablation.worth_of(line._asdict(), "picture")
+        word = words.by_side(one, "less", "more", "not distinguishable from it", than=most)
         said.append(
             f"{beside_look_ups.FLOOR_NAMES[line.floor]} {one.value:.1%} ({one.low:.1%} to {one.high:.1%}): {word}"
         )
@@ -268,7 +272,7 @@ def answer_gone_said(
     said = []
     for protocol, split in folds.NAMES.items():
         four, three = _pair(whole.get(protocol, []), changed.get(f"{protocol}, three classes", []))
-        said += [f"{split}: {gone(four, three, dataset, pictures)}"] if four else []
+        said += [f"{split}: {answer_gone_on_split(four, three, dataset, pictures)}"] if four else []
     if not said:
         return ""
     return (
@@ -277,7 +281,9 @@ def answer_gone_said(
     )
 
 
-def gone(four: Sequence[Any], three: Sequence[Any], dataset: Any, pictures: np.ndarray) -> str:
+def answer_gone_on_split(
+    four: Sequence[Any], three: Sequence[Any], dataset: Any, pictures: np.ndarray
+) -> str:
     """`answer_gone_said` of runs on one split, paired by seed, or one seed of three classes beside each of four."""
     sides = [[predictions.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four, three)]
     seeds = len({r.seed for r in four})
@@ -315,7 +321,7 @@ def look_ups_said(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) -
             theirs.append((after.accuracy - before.accuracy, copied))
             said.append(
                 f"{beside_look_ups.FLOOR_NAMES[floor]}, {name}, {words.plural(after.n, 'image')}: {_moved(*theirs[-1])}; in percent "
-                f"from {accuracies.both(before)} to {accuracies.both(after)}"
+                f"from {accuracies.with_picture(before)} to {accuracies.with_picture(after)}"
             )
         change = changes.get(("the file's form", split))
         own = change.ways() if change else []

@@ -67,8 +67,8 @@ def _where_shared(four: Mapping[str, pd.Series]) -> str:
     random, apart = (four[p] for p in ("paper", "patients"))
     more = ": where copies and patients are shared, the same networks get further at the same image size"
     return (
-        f"the same recipe, trained on four classes and judged on the same three, is right, in percent, on {accuracies.both(random)} of the random split's "
-        f"tumour images ({words.plural(random.seeds, 'seed')}) and on {accuracies.both(apart)} of the folds' ({words.plural(apart.seeds, 'seed')})"
+        f"the same recipe, trained on four classes and judged on the same three, is right, in percent, on {accuracies.with_picture(random)} of the random split's "
+        f"tumour images ({words.plural(random.seeds, 'seed')}) and on {accuracies.with_picture(apart)} of the folds' ({words.plural(apart.seeds, 'seed')})"
         + words.beside_interval(
             apart, random, more, "", "; the two intervals meet", "; one of the two has no interval"
         )

@@ -76,7 +76,7 @@ def fold_tests(found: Tables, groups: np.ndarray, pictures: np.ndarray, **option
     pooled = {}
     for place, rows in found.items():
         pooled[place] = {row: folds.pool(group, splits.FOLDS) for row, group in rows.items()}
-    own = pooled["Table 4"][experiments.PROPOSED]
+    own = pooled["Table 4"][experiments.PROPOSED_FUSION]
     return tests(pooled, own, groups, 0.0, pictures=pictures, **options)
 
 

@@ -22,8 +22,8 @@ def by_one_temperature(
     scaled = [[one._replace(probs=calibration.scale(one.probs, t)) for one in parts] for parts in trained]
     asked = ("excess", "nll")
     before, after = (bootstrap.samples(one, clusters, asked, pictures=pictures) for one in (trained, scaled))
-    gap = worth.summed("nll", after["nll"] - before["nll"], least=-np.inf)
-    return worth.summed("excess", after["excess"]), gap
+    gap = worth.of_sample("nll", after["nll"] - before["nll"], least=-np.inf)
+    return worth.of_sample("excess", after["excess"]), gap
 
 
 def fitted(records: Sequence[Any], which: str = "ema") -> list[float]:
@@ -51,11 +51,11 @@ def temperature_cost_said(
     """What it costs on test that the temperature was fitted on validation; found: `fitted`; on_test: `by_temperature`'s curves."""
     costs = [_nll(r, t) - curve.min() for r, t, curve in zip(records, found, on_test)]
     return (
-        f"Fitted: {tables.mean_sd(found)}. Best on test, which nobody may use: "
-        f"{tables.mean_sd([grid[one.argmin()] for one in on_test])}. The difference costs "
-        f"{tables.mean_sd(costs, 4)} of negative log-likelihood."
+        f"Fitted: {tables.mean_sd_n(found)}. Best on test, which nobody may use: "
+        f"{tables.mean_sd_n([grid[one.argmin()] for one in on_test])}. The difference costs "
+        f"{tables.mean_sd_n(costs, 4)} of negative log-likelihood."
     )
 
 
 def way(one: worth.Worth) -> str:
-    return words.change(one, "lower", "higher", verdicts.UNDECIDED)
+    return words.by_side(one, "lower", "higher", verdicts.UNDECIDED)

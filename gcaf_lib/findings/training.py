@@ -123,10 +123,10 @@ def stages(records: Sequence[Any]) -> pd.DataFrame:
             "Stage": int(stage),
             "Epochs run": _span(part["epochs"]),
             "Epoch kept": _span(part["best_epoch"]),
-            "Training (%)": tables.mean_sd(part["accuracy"], scale=100),
-            "Validation, raw (%)": tables.mean_sd(part["val_accuracy_raw"], scale=100),
-            "Validation, EMA (%)": tables.mean_sd(part["val_accuracy"], scale=100),
-            "Validation loss, EMA": tables.mean_sd(part["val_loss"], 4),
+            "Training (%)": tables.mean_sd_n(part["accuracy"], scale=100),
+            "Validation, raw (%)": tables.mean_sd_n(part["val_accuracy_raw"], scale=100),
+            "Validation, EMA (%)": tables.mean_sd_n(part["val_accuracy"], scale=100),
+            "Validation loss, EMA": tables.mean_sd_n(part["val_loss"], 4),
             "Seconds": f"{part['seconds'].mean():.0f}",
         }
         for stage, part in pd.concat([kept(r) for r in records]).groupby("stage")
@@ -155,8 +155,8 @@ def averages(records: Sequence[Any], images: int) -> pd.DataFrame:
     lines = []
     for stage, part in pd.concat([kept(r) for r in records]).groupby("stage"):
         ends, left = average_left(records[0].settings.training, part["best_epoch"], images)
-        gain = tables.mean_sd(part["val_accuracy"] - part["val_accuracy_raw"], scale=100)
-        lines.append((int(stage), _span(ends), tables.mean_sd(left, 1, 100), gain))
+        gain = tables.mean_sd_n(part["val_accuracy"] - part["val_accuracy_raw"], scale=100)
+        lines.append((int(stage), _span(ends), tables.mean_sd_n(left, 1, 100), gain))
     heads = ["Stage", "Steps up to the kept epoch", "Start remaining (%)"]
     return pd.DataFrame(lines, columns=[*heads, "EMA − raw on validation (points)"])
 
@@ -202,7 +202,7 @@ def stage0(records: Sequence[Any]) -> pd.DataFrame:
     for key, found in stage0_records(records).items():
         rows = pd.DataFrame([kept(record).iloc[0] for record in found])
         hits = [r.right(which="raw").mean() for r in found]
-        accuracies = (tables.mean_sd(values, scale=100) for values in (rows["val_accuracy"], hits))
+        accuracies = (tables.mean_sd_n(values, scale=100) for values in (rows["val_accuracy"], hits))
         epochs = _span(rows["epochs"]), _span(rows["best_epoch"])
         lines.append((backbone_name(key, found[0]), *epochs, *accuracies, round(rows["seconds"].mean())))
     heads = ["Backbone", "Epochs", "Epoch kept", "Validation accuracy (%)", "Test accuracy (%)", "Seconds"]
@@ -223,7 +223,7 @@ def convergence_said(records: Sequence[Any]) -> str:
     """Training and validation accuracy at the end beside those the paper reads off its Figure 9, and what stage 2 moved."""
     frames = [kept(record) for record in records]
     train, val = (
-        tables.mean_sd([f[name].iloc[-1] for f in frames], scale=100)
+        tables.mean_sd_n([f[name].iloc[-1] for f in frames], scale=100)
         for name in ("accuracy", "val_accuracy_raw")
     )
     claim = {f.metric: f.value for f in paper.find("§5.3")}
@@ -238,7 +238,7 @@ def convergence_said(records: Sequence[Any]) -> str:
     moved = []
     for name, weights in (("val_accuracy", "averaged"), ("val_accuracy_raw", "raw")):
         one = words.over_runs([f[name].iloc[-1] - f[name].iloc[0] for f in both])
-        told = words.change(one, "a fall", "a rise", "neither a rise nor a fall can be told")
+        told = words.by_side(one, "a fall", "a rise", "neither a rise nor a fall can be told")
         moved.append(f"with {weights} weights {words.shift(one, 2, 100)}, {told}")
     return (
         f"{text}From the kept epoch of stage 1 to that of stage 2 validation accuracy moved, in points with a 95% interval over "
@@ -280,7 +280,7 @@ def averages_said(records: Sequence[Any]) -> str:
     return (
         f"Half of the start is forgotten after {np.log(0.5) / np.log(beta):,.0f} steps with the paper's $\\beta = {beta:g}$. By its own "
         f"settings, an epoch's last partial batch dropped as here, stage 2 has {steps:,} steps, after which {remaining(beta, steps):.1%} of the average is still the weights it began with. "
-        f"On the test part the raw weights score (in percent) {tables.mean_sd(raw)}, the averaged ones {tables.mean_sd(averaged)}; averaged "
-        f"minus raw, seed by seed: {tables.mean_sd(averaged - raw)} points. Every run record holds the predictions of both; the following "
+        f"On the test part the raw weights score (in percent) {tables.mean_sd_n(raw)}, the averaged ones {tables.mean_sd_n(averaged)}; averaged "
+        f"minus raw, seed by seed: {tables.mean_sd_n(averaged - raw)} points. Every run record holds the predictions of both; the following "
         "chapters report the averaged weights, as the paper does, unless they say otherwise."
     )

@@ -64,8 +64,8 @@ def larger_part(dataset: Any, known: SmallerTraining | None) -> str:
         )
         said += f". That is against the mean of the folds' {len(change.each)} seeds; against each: {against} points (by picture {copies})"
     return (
-        f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*accuracies.with_interval(own))}%, "
-        f"by picture {words.percent(own1.value)}%; on the same images the models of the folds ({words.plural(other.n, 'seed')}) are right on {words.band(*accuracies.with_interval(other))}%, "
+        f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*accuracies.value_and_ends(own))}%, "
+        f"by picture {words.percent(own1.value)}%; on the same images the models of the folds ({words.plural(other.n, 'seed')}) are right on {words.band(*accuracies.value_and_ends(other))}%, "
         f"by picture {words.percent(other1.value)}%; {words.rests({'n': own.n, 'folds': 0, 'protocol': 'patients', **tested})}. With the larger part: {said}."
     )
 

@@ -81,9 +81,9 @@ def changes_said(frame: pd.DataFrame, single: Mapping[str, worth.Change]) -> str
                 f"others. Against each: {shortcuts.against_each(change)}; the table has the seed of the same number. The "
                 "interval of the mean holds how the miniatures' seeds vary, not how the recipe's would."
             )
-        ece = ablation.read(known.loc[(protocol, "ece")], "difference")
+        ece = ablation.worth_of(known.loc[(protocol, "ece")], "difference")
         said.append(
-            f"- {split}, {counts}: accuracy {recipes.told(change)}; ECE (pairs of the table) {words.shift(ece)}"
+            f"- {split}, {counts}: accuracy {recipes.change_said(change)}; ECE (pairs of the table) {words.shift(ece)}"
         )
     if len(gains) == len(folds.NAMES):
         random, apart = (gains[p] for p in ("paper", "patients"))

@@ -17,7 +17,7 @@ from gcaf_lib.findings.intervention_effects import (
     shifts,
     tumour_lines,
 )
-from gcaf_lib.findings.words import change, percent, points
+from gcaf_lib.findings.words import by_side, percent, points
 
 CUT_OUT = GAPS_CAPTION.format(
     "Percent of right answers to the tumour alone and to as much elsewhere alone, the rest of the head in its mean colour; differences",
@@ -50,7 +50,7 @@ def alone_words(found: Effects) -> str:
     right = found[ALONE, "right"]
     said = [
         f"{name.lower()} {percent(one.tumour.value)}% ({points(one.difference)} beside as much elsewhere, {points(one.beyond)} beyond no tumour: "
-        + change(one.beyond, "less", "more", "no difference shown")
+        + by_side(one.beyond, "less", "more", "no difference shown")
         + ")"
         for name, one in tumour_lines(right)
     ]

@@ -38,7 +38,7 @@ def accuracy(
 
 
 def on_tumours(large: Mapping[str, Sequence[Any]], dataset: Any) -> dict[str, pd.Series]:
-    """Protocol to `accuracies.pooled` of four-class runs on tumour images alone, of the seeds that have all folds."""
+    """Protocol to `accuracies.of_runs` of four-class runs on tumour images alone, of the seeds that have all folds."""
     known = split_records.whole({protocol: large.get(protocol, ()) for protocol in folds.NAMES})
     found = accuracies.levels(known, splits.clusters(dataset), units.pictures(dataset), TUMOURS)
     return dict(found.assign(protocol=found.index).iterrows())
@@ -82,5 +82,5 @@ def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> st
     said = words.outcome(change, "a fall", "a rise")
     return (
         f"With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {said}. "
-        f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.gone(four, three, dataset, pictures)}."
+        f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.answer_gone_on_split(four, three, dataset, pictures)}."
     )

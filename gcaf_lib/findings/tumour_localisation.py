@@ -13,7 +13,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
 from gcaf_lib.findings import borders, explanations
-from gcaf_lib.findings.words import change, shift, some, spans
+from gcaf_lib.findings.words import by_side, shift, some, spans
 
 BLACK = 16  # of 255: darker is no tissue
 
@@ -152,7 +152,7 @@ def _rival(rival: str, frame: pd.DataFrame) -> str:
     d = frame.set_index("measure")
     point = d.loc["pointing"]
     difference = shift(Interval(*point[["difference", "low", "high"]]), 3)
-    told = change(point, "loses to", "beats", "is not distinguishable from")
+    told = by_side(point, "loses to", "beats", "is not distinguishable from")
     better, worse = (
         [_lowered(names.MEASURE_NAMES[m]) for m in d.index[side]] for side in (d["low"] > 0, d["high"] < 0)
     )
@@ -169,7 +169,7 @@ def _lowered(name: str) -> str:
 
 def black_words(part: Interval, area: Interval, extra: Interval) -> str:
     """How much of the maps lies where there is no tissue: share of the energy, of the image, their difference."""
-    told = change(
+    told = by_side(
         extra,
         "That is less than a flat map would put there, but that energy still points at no tissue.",
         "The maps prefer what is not tissue.",

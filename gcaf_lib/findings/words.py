@@ -35,7 +35,7 @@ def where(value: float, low: float, high: float) -> str:
     return "inside" if low <= value <= high else "above" if value > high else "below"
 
 
-def change(one: Any, lower: str, higher: str, same: str, than: float = 0.0) -> str:
+def by_side(one: Any, lower: str, higher: str, same: str, than: float = 0.0) -> str:
     """One of three words by whether an interval (low, high) lies below `than`, above it, or holds it; of a difference: 0."""
     return lower if one.high < than else higher if one.low > than else same
 
@@ -111,11 +111,11 @@ def unseen(trainings: int) -> str:
     return f"no difference that these {'images, patients and trainings' if trainings > 1 else 'images and patients'} can resolve"
 
 
-def judged(one: Worth, copied: Worth | None, lower: str, higher: str, same: str = "") -> str:
-    """`−1.3 points (−2.6 to −0.1): a fall, by picture …: a fall`: `points` and `change` of a difference, each by itself; same:
+def difference_said(one: Worth, copied: Worth | None, lower: str, higher: str, same: str = "") -> str:
+    """`−1.3 points (−2.6 to −0.1): a fall, by picture …: a fall`: `points` and `by_side` of a difference, each by itself; same:
     of one that holds 0 (else `unseen`)."""
     said = (
-        f"{points(some)}: {change(some, lower, higher, same or unseen(some.n))}"
+        f"{points(some)}: {by_side(some, lower, higher, same or unseen(some.n))}"
         for some in (one, copied)
         if some
     )
@@ -123,9 +123,9 @@ def judged(one: Worth, copied: Worth | None, lower: str, higher: str, same: str 
 
 
 def outcome(one: Change, lower: str, higher: str) -> str:
-    """`judged` of an accuracy's change; a verdict on a side that was trained once says so: `a fall (as trained once)`."""
+    """`difference_said` of an accuracy's change; a verdict on a side that was trained once says so: `a fall (as trained once)`."""
     once = " (as trained once)" * (bool(one.each) or one.file.n == 1)
-    return judged(one.file, one.picture, lower + once, higher + once)
+    return difference_said(one.file, one.picture, lower + once, higher + once)
 
 
 def points(one: Worth, copied: Worth | None = None) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 
-class Reported(NamedTuple):
+class Result(NamedTuple):
     """One reported accuracy, and the source in which it was read."""
 
     method: str
@@ -22,7 +22,7 @@ class Reported(NamedTuple):
 
 
 PATIENT_LEVEL = (
-    Reported(
+    Result(
         "Bag of words on the augmented tumour region, split into rings",
         0.9128,
         "image and tumour region",

@@ -123,7 +123,9 @@ def claim_said(lines: pd.DataFrame) -> str:
 
 def _detected(lines: pd.DataFrame, runs: int, sd: str = "sd") -> tuple[int, str]:
     """How many gaps so many runs find with a power of 80%, and from how many points on, kind by kind."""
-    least = lines[sd].map({value: intervals.detectable(value, runs) for value in lines[sd].unique()})
+    least = lines[sd].map(
+        {value: intervals.detectable_by_t_test(value, runs) for value in lines[sd].unique()}
+    )
     parts = [
         f"{100 * points:.2f} in Table{'s' if part['place'].nunique() > 1 else ''} "
         + " and ".join(place.removeprefix("Table ") for place in part["place"].unique())
@@ -135,7 +137,7 @@ def _detected(lines: pd.DataFrame, runs: int, sd: str = "sd") -> tuple[int, str]
 def power_said(lines: pd.DataFrame, runs: Sequence[int]) -> str:
     """What so many runs find with a power of 80%, at each gap's spread (`sd`; NaN: none measured) and its upper end."""
     if not (lines["sd"] > 0).all():
-        least = "; ".join(f"{intervals.detectable(1.0, n):.2f} with {n} runs" for n in runs)
+        least = "; ".join(f"{intervals.detectable_by_t_test(1.0, n):.2f} with {n} runs" for n in runs)
         return f"In multiples of the standard deviation of the differences, 80% power needs {least}."
     said = []
     for n in runs:

@@ -67,7 +67,7 @@ def _plain(text: str) -> str:
     return re.sub(r"[\s_\-]+", "_", text).strip("_")
 
 
-def metric_name(text: str) -> str | None:
+def known_metric(text: str) -> str | None:
     """Our name of a metric in any of its usual spellings, or None."""
     plain = re.sub(r"_(avg|average)", "", _plain(text))
     for mean in _AVERAGES:  # "F1 (macro)" and "macro-averaged F1" both end as macro_f1
@@ -84,7 +84,7 @@ def _demand_once(names: Iterable[str], of: Container[str]) -> None:
     """Raise `ReportError` where two columns have one metric, of those asked for: one would be lost."""
     seen = {}
     for name in names:
-        metric = metric_name(name)
+        metric = known_metric(name)
         if metric in of and metric in seen:
             raise ReportError(f"two columns are the {metric}: {seen[metric]} and {name}; give one of them")
         seen[metric] = name
@@ -120,7 +120,7 @@ def _split(text: str) -> list[list[str]]:
         first = max(first, len(words) - len(rows[0]) + 1)  # a class may be called 0
         values = words[first:]
         name = " ".join(words[:first])
-        if len(values) == 2 and metric_name(name) == "accuracy":
+        if len(values) == 2 and known_metric(name) == "accuracy":
             values = [""] * (len(rows[0]) - 3) + values
         rows.append([name, *values])
     return rows
@@ -135,7 +135,7 @@ def from_table(text: str) -> tuple[list[Cell], list[str]]:
     if not rows:
         raise ReportError(NOTHING)
     head, body = rows[0], rows[1:]
-    columns = [metric_name(name) for name in head]
+    columns = [known_metric(name) for name in head]
     for number, row in enumerate(body, 2):
         if len(row) > len(head):
             raise ReportError(
@@ -167,9 +167,9 @@ def _from_rows(rows: list[tuple[str, dict[str, str]]], ignored: list[str]) -> tu
         row = _row(name)
         if _is_class(name, told, rows):
             cells += [Cell(f"{m} of {name}", m, name, v) for m, v in told.items()]
-        elif metric_name(name) in _OVERALL:
+        elif known_metric(name) in _OVERALL:
             figure = [v for m, v in told.items() if m != "support"]
-            cells += [Cell(name, metric_name(name), None, v) for v in dict.fromkeys(figure)]
+            cells += [Cell(name, known_metric(name), None, v) for v in dict.fromkeys(figure)]
             if "support" in told and told["support"] not in figure:
                 cells.append(Cell(name, "total", None, told["support"]))
         else:
@@ -203,7 +203,7 @@ def _row(name: str) -> str:
 
 def _of_row(row: str, metric: str) -> str | None:
     """The figure that a row of the whole has in a metric's column; None where it is not said how classes were averaged."""
-    return "total" if metric == "support" else metric_name(f"{row}_{metric}")
+    return "total" if metric == "support" else known_metric(f"{row}_{metric}")
 
 
 def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, str]]]) -> bool:
@@ -211,7 +211,7 @@ def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, s
 
     Such a row is a class's if its figures differ, or its support is not that of all classes.
     """
-    overall, row = metric_name(name) in _OVERALL, _row(name)
+    overall, row = known_metric(name) in _OVERALL, _row(name)
     if row not in ("", "all"):
         return False
     if not overall and not row:
@@ -219,7 +219,7 @@ def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, s
     figures = {v for m, v in told.items() if m != "support"}
     sizes = [(n, digits(v.get("support", ""))) for n, v in rows]  # a name may stand there twice
     whole = [(n, s) for n, s in sizes if _row(n) not in ("", "all")]
-    totals = {s for n, s in whole if s and metric_name(n) not in _OVERALL}
+    totals = {s for n, s in whole if s and known_metric(n) not in _OVERALL}
     others = [s for n, s in sizes if n != name and (n, s) not in whole]
     rest = sum(int(s) for s in others if WHOLE.fullmatch(s))
     support = told.get("support", "")
@@ -233,10 +233,10 @@ def _is_class(name: str, told: dict[str, str], rows: list[tuple[str, dict[str, s
 def _from_list(rows: list[tuple[str, str, str]]) -> tuple[list[Cell], list[str]]:
     """Cells of rows (metric, class or "", text)."""
     cells, ignored = [], []
-    pairs = [(metric_name(metric), of) if of else _of_class(metric) for metric, of, _ in rows]
+    pairs = [(known_metric(metric), of) if of else _of_class(metric) for metric, of, _ in rows]
     classes = {pair[1] for pair in pairs if pair and pair[0] == "support"}
     for metric, of, text in rows:
-        name = metric_name(metric)
+        name = known_metric(metric)
         pair = (name, of) if of else None if name else _of_class(metric, classes)
         if text.strip().lower() in _EMPTY:
             continue
@@ -278,8 +278,8 @@ def from_json(text: str) -> tuple[list[Cell], list[str]]:
     for name, value in tree.items():
         if isinstance(value, dict):
             _demand_once(value, CELLS)
-            named = {metric_name(m): _text(v) for m, v in value.items()}
-            ignored += [f"{m} of {name}" for m in value if metric_name(m) not in CELLS]
+            named = {known_metric(m): _text(v) for m, v in value.items()}
+            ignored += [f"{m} of {name}" for m in value if known_metric(m) not in CELLS]
             rows.append((name, {m: v for m, v in named.items() if m in CELLS}))
         else:
             rows.append((name, {"f1": _text(value)}))

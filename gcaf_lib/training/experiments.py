@@ -97,7 +97,7 @@ def _patients_apart(rows: list[Row], seeds: dict[str, int] | None = None) -> lis
     ]
 
 
-PROPOSED = "Proposed Gated Cross-Attention"
+PROPOSED_FUSION = "Proposed Gated Cross-Attention"
 _FEW = {"demo": 1, "cpu": 1, "paper": 5}
 _THREE = {"demo": 1, "cpu": 3, "paper": 5}
 _TABLE_8 = {"demo": 1, "cpu": 3, "paper": 3}
@@ -107,7 +107,7 @@ _FUSIONS = [
     Row("Feature Concatenation", {"model.fusion": "concat"}),
     Row("Gated Fusion (No Attention)", {"model.fusion": "gate"}),
     Row("Cross-Attention (No Gating)", {"model.fusion": "cross"}),
-    Row(PROPOSED, {}),
+    Row(PROPOSED_FUSION, {}),
     Row("gcaf-sigmoid", {"model.fusion": "gcaf-sigmoid"}),
     Row("gcaf-split", {"model.fusion": "gcaf-split"}),
     Row("gcaf-token", {"model.fusion": "gcaf-token"}),
@@ -174,7 +174,7 @@ _ALL = {
     ),
     "patients": (
         "The proposed model on patient-disjoint folds",
-        _patients_apart([Row(PROPOSED, {})]),
+        _patients_apart([Row(PROPOSED_FUSION, {})]),
         _THREE,
     ),
     "shortcuts": (
