@@ -98,7 +98,7 @@ tables.show(
 # the end.
 
 # %%
-prose.say(moving_average.course_text(moving_average.same_course(records)))
+prose.say(moving_average.course_said(moving_average.same_course(records)))
 
 # %% [markdown]
 # ## The effect of each factor

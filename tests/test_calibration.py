@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
-from gcaf_lib.evaluation import calibration as cal
+from gcaf_lib.evaluation import calibration_measures as cal
 
 
 def softmax(z):

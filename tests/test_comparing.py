@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gcaf_lib.evaluation import comparing, intervals, units
+from gcaf_lib.evaluation import intervals, paired_tests, units
 from gcaf_lib.findings import delong, seed_pairs, seed_spread, table_rows, visible_differences, words
 from tests.told import Told
 
@@ -23,12 +23,12 @@ def method(right, seeds=(0,), n=40, classes=4, flip=0):
         answer[right + k * flip :] = (answer[right + k * flip :] + 1) % classes
         probs = np.full((n, classes), 0.1 / (classes - 1))
         probs[np.arange(n), answer] = 0.9
-        out[seed] = comparing.Run(np.arange(n) + 5, labels, probs)
+        out[seed] = paired_tests.Run(np.arange(n) + 5, labels, probs)
     return out
 
 
 def compare(first, second, groups=intervals.IMAGES, **options):
-    return comparing.compare(first, second, groups, **options)
+    return paired_tests.compare(first, second, groups, **options)
 
 
 def test_one_run_each_gives_image_tests_and_no_t():
@@ -62,7 +62,7 @@ def test_sides_swap_the_sign_and_keep_every_p():
     first, second = method(35, (0, 1), flip=1), method(31, (0, 1))
     one, two = compare(first, second, n=99), compare(second, first, n=99)
     assert one["difference"] == -two["difference"] and one["only_first"] == two["only_second"]
-    for test in comparing.TESTS:
+    for test in paired_tests.TESTS:
         assert one[f"{test}_p"] == pytest.approx(two[f"{test}_p"])
 
 
@@ -88,7 +88,7 @@ def test_other_test_images_are_refused():
 
 def test_a_table_is_adjusted_over_its_known_rows():
     rivals = {"a": method(30), "b": method(33), "c": {}}
-    frame = comparing.table(method(36), rivals, intervals.IMAGES, n=99)
+    frame = paired_tests.table(method(36), rivals, intervals.IMAGES, n=99)
     assert list(frame["row"]) == ["a", "b", "c"]
     adjusted = intervals.holm(frame["mcnemar_p"][:2])
     assert frame["mcnemar_holm"].to_numpy()[:2] == pytest.approx(adjusted)
@@ -100,45 +100,45 @@ def test_equal_methods_never_differ():
     same = method(36, (0, 1))
     found = compare(same, same, n=9)
     assert found["difference"] == 0 and found["mcnemar_p"] == found["permutation_p"] == found["t_p"] == 1
-    assert (comparing.aucs(same[0], same[0])["p"] == 1).all()
+    assert (paired_tests.aucs(same[0], same[0])["p"] == 1).all()
 
 
 def test_delong_of_each_class():
     first, second = method(36)[0], method(24)[0]
-    found = comparing.aucs(first, second)
+    found = paired_tests.aucs(first, second)
     assert (found["first"] >= found["second"]).all() and len(found) == 4
     direct = intervals.delong(first.labels == 2, first.probs[:, 2], second.probs[:, 2])
     assert found["p"][2] == pytest.approx(direct.p)
     with pytest.raises(ValueError, match="different test images"):
-        comparing.aucs(first, second._replace(rows=second.rows[::-1]))
+        paired_tests.aucs(first, second._replace(rows=second.rows[::-1]))
 
 
 def test_pooled_sd_and_its_interval():
-    assert comparing.pooled_sd([3.0, 4.0, np.nan], [3, 3, 1]) == (pytest.approx(np.sqrt(12.5)), 4)
-    assert comparing.pooled_sd([np.nan], [1])[1] == 0
+    assert paired_tests.pooled_sd([3.0, 4.0, np.nan], [3, 3, 1]) == (pytest.approx(np.sqrt(12.5)), 4)
+    assert paired_tests.pooled_sd([np.nan], [1])[1] == 0
     with pytest.raises(ValueError, match="level=95"):
-        comparing.sd_interval(1.0, 2, 95)
-    low, high = comparing.sd_interval(1.0, 2)
+        paired_tests.sd_interval(1.0, 2, 95)
+    low, high = paired_tests.sd_interval(1.0, 2)
     # n = 3: the factors of every table of statistics, 0.521 and 6.285
     assert low == pytest.approx(0.5207, abs=1e-4) and high == pytest.approx(6.2847, abs=1e-4)
 
 
 @pytest.mark.parametrize("runs", [2, 3, 5, 10])
 def test_largest_sd_is_where_the_t_test_turns(runs):
-    sd = comparing.largest_sd(0.01, runs)
+    sd = paired_tests.largest_sd(0.01, runs)
     d = np.linspace(-1, 1, runs)
     d = 0.01 + (d - d.mean()) / d.std(ddof=1) * sd
     assert intervals.nadeau_bengio(d, np.zeros(runs), 0).p == pytest.approx(0.05)
-    assert comparing.runs_needed(0.01, sd * 0.999) == runs
-    assert comparing.runs_needed(0.01, sd * 1.001) > runs
+    assert paired_tests.runs_needed(0.01, sd * 0.999) == runs
+    assert paired_tests.runs_needed(0.01, sd * 1.001) > runs
 
 
 def test_no_number_of_runs_beats_one_small_test_set():
     limit = 1.96 * np.sqrt(0.125)
-    assert comparing.runs_needed(1.0, 0.9 / limit, 0.125) is not None
-    assert comparing.runs_needed(1.0, 1.1 / limit, 0.125) is None
+    assert paired_tests.runs_needed(1.0, 0.9 / limit, 0.125) is not None
+    assert paired_tests.runs_needed(1.0, 1.1 / limit, 0.125) is None
     with pytest.raises(ValueError, match="two pairs"):
-        comparing.largest_sd(0.1, 1)
+        paired_tests.largest_sd(0.1, 1)
 
 
 def test_power_is_a_number_that_rises_even_far_out():
@@ -148,38 +148,38 @@ def test_power_is_a_number_that_rises_even_far_out():
 
 
 def test_mid_p_from_counts():
-    assert comparing.mid_p(5, 0) == pytest.approx(2 * 0.5**5 - 0.5**5)
-    assert comparing.mid_p(0, 0) == 1 and comparing.mid_p(3, 7) == comparing.mid_p(7, 3)
+    assert paired_tests.mid_p(5, 0) == pytest.approx(2 * 0.5**5 - 0.5**5)
+    assert paired_tests.mid_p(0, 0) == 1 and paired_tests.mid_p(3, 7) == paired_tests.mid_p(7, 3)
 
 
 def test_overlap_of_errors_decides_what_a_gap_is_worth():
-    worst, independent, best = comparing.separable(673, 666, 703)
-    assert worst > independent > best == pytest.approx(comparing.mid_p(7, 0))
-    assert worst == pytest.approx(comparing.mid_p(37, 30))
+    worst, independent, best = paired_tests.separable(673, 666, 703)
+    assert worst > independent > best == pytest.approx(paired_tests.mid_p(7, 0))
+    assert worst == pytest.approx(paired_tests.mid_p(37, 30))
     # against a method without errors nothing is open
-    assert len(set(comparing.separable(703, 690, 703))) == 1
-    assert comparing.common_errors(30, 37, 703) == (0, 2, 30)
-    assert comparing.common_errors(600, 300, 703)[0] == 197
+    assert len(set(paired_tests.separable(703, 690, 703))) == 1
+    assert paired_tests.common_errors(30, 37, 703) == (0, 2, 30)
+    assert paired_tests.common_errors(600, 300, 703)[0] == 197
 
 
 def test_smallest_gap():
     for share in (None, 0.0, 0.5, 1.0):
-        gap = comparing.smallest_gap(673, 703, share)
+        gap = paired_tests.smallest_gap(673, 703, share)
         for images, significant in ((gap, True), (gap - 1, False)):
             both = round(30 * (30 + images) / 703) if share is None else round(30 * share)
-            assert (comparing.mid_p(30 + images - both, 30 - both) < 0.05) == significant
-    assert comparing.smallest_gap(673, 703, 1.0) == 5  # 2 · 2⁻⁵ − 2⁻⁵ = 0.031
-    assert comparing.smallest_gap(1, 2, 0.0) is None
+            assert (paired_tests.mid_p(30 + images - both, 30 - both) < 0.05) == significant
+    assert paired_tests.smallest_gap(673, 703, 1.0) == 5  # 2 · 2⁻⁵ − 2⁻⁵ = 0.031
+    assert paired_tests.smallest_gap(1, 2, 0.0) is None
     # 60 and 76 errors among 100 images have at least 36 in common, 60 and 75 at least 35: no fewer can be assumed
-    assert comparing.smallest_gap(40, 100, 0.0) == comparing.smallest_gap(40, 100, 0.2) == 16
-    assert comparing.mid_p(76 - 36, 60 - 36) < 0.05 < comparing.mid_p(75 - 35, 60 - 35)
+    assert paired_tests.smallest_gap(40, 100, 0.0) == paired_tests.smallest_gap(40, 100, 0.2) == 16
+    assert paired_tests.mid_p(76 - 36, 60 - 36) < 0.05 < paired_tests.mid_p(75 - 35, 60 - 35)
 
 
 def test_overlap_counts_the_first_methods_errors():
-    assert comparing.overlap(method(36), method(30)) == 1
-    assert comparing.overlap(method(30), method(36)) == pytest.approx(0.4)
-    assert np.isnan(comparing.overlap(method(40), method(36)))
-    assert isinstance(comparing.table(method(36), {"a": method(30)}, intervals.IMAGES, n=9), pd.DataFrame)
+    assert paired_tests.overlap(method(36), method(30)) == 1
+    assert paired_tests.overlap(method(30), method(36)) == pytest.approx(0.4)
+    assert np.isnan(paired_tests.overlap(method(40), method(36)))
+    assert isinstance(paired_tests.table(method(36), {"a": method(30)}, intervals.IMAGES, n=9), pd.DataFrame)
 
 
 # --- costs ---
@@ -366,7 +366,7 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
     assert (effects["n"] == 0).all() and "–" in factorial_effects.effects_text(effects)["ECE"].iloc[-1]
     assert (
         moving_average.same_course({}).empty
-        and moving_average.course_text(moving_average.same_course({})) == ""
+        and moving_average.course_said(moving_average.same_course({})) == ""
     )
     assert comparison.training_times({}).empty and "no times" in comparison.time_note({})
 
@@ -527,8 +527,8 @@ def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
     phantoms = seed_spread.with_spread(published_gaps.published(), spread, show_published=False)
     assert phantoms[["sd", "sd_low", "sd_high"]].isna().all(axis=None), "patients' gaps beside drawings"
     needed = published_gaps.needed(lines, (3, 5), 0.125).set_index("Row")
-    assert needed.loc["VGG19", "Runs needed, paired t"] == comparing.runs_needed(0.0083, 0.012)
-    assert needed.loc["With EMA Only", "Runs needed, paired t"] == comparing.runs_needed(0.0072, 0.004)
+    assert needed.loc["VGG19", "Runs needed, paired t"] == paired_tests.runs_needed(0.0083, 0.012)
+    assert needed.loc["With EMA Only", "Runs needed, paired t"] == paired_tests.runs_needed(0.0072, 0.004)
     text = seed_spread.difference_spread_said(spread, 3)
     assert "Tables 4, 5): the paired differences scatter by 0.40 points, pooled" in text
     assert "(Table 8): the paired differences scatter by 0.60 points, pooled" in text
@@ -546,7 +546,7 @@ def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
     wrong = 703 - 673
     for row, share in (("VGG19", 0.5), ("With EMA Only", 0.7)):
         line, both = ranges.set_index("row").loc[row], round(share * wrong)
-        assert line["at_overlap"] == comparing.mid_p(round(line["gap"] * 703) + wrong - both, wrong - both)
+        assert line["at_overlap"] == paired_tests.mid_p(round(line["gap"] * 703) + wrong - both, wrong - both)
     assert published_gaps.published(overlap={"Table 4": 0.7})["at_overlap"].notna().sum() == 3
 
 
@@ -698,7 +698,7 @@ def test_effects_are_differences_of_the_cells(alone):
     }  # fmt: skip
     course = moving_average.same_course(found)
     assert (course["agree"] == course["epochs"]).all() and list(course["answers"]) == [0, 1]
-    one, other = moving_average.course_text(
+    one, other = moving_average.course_said(
         course.assign(kept_with=[[3, 1], [5, 3]], kept_without=[[3, 1]] * 2)
     ).splitlines()
     assert (
@@ -1052,7 +1052,9 @@ def test_what_so_many_runs_and_images_can_find():
     assert "spreads measured here" not in published_gaps.backwards_said(lines.assign(sd=np.nan), runs, 0.125)
     said = published_gaps.backwards_said(lines.assign(sd=0.0047), runs, 0.125)
     assert "Table 6 takes 4 runs or more, all four tables 6 runs or more" in said
-    assert comparing.largest_sd(0.0083, 4) > 0.0047 > comparing.largest_sd(0.0083, 3)  # the gap of VGG19
+    assert (
+        paired_tests.largest_sd(0.0083, 4) > 0.0047 > paired_tests.largest_sd(0.0083, 3)
+    )  # the gap of VGG19
     most = published_gaps.backwards_said(lines.assign(sd=10), runs, 0.125)
     assert "all four tables more runs than anybody makes" in most
 

@@ -10,7 +10,7 @@ from gcaf_lib.data.dataset import open_dataset
 from gcaf_lib.display import elsewhere_charts
 from gcaf_lib.display import elsewhere_charts as pictures
 from gcaf_lib.display.style import Note
-from gcaf_lib.evaluation import outside as scoring
+from gcaf_lib.evaluation import outside_scores
 from gcaf_lib.evaluation import outside_sets as made
 from gcaf_lib.findings import confounding, elsewhere, outside_recall
 from gcaf_lib.settings import CLASSES, DataSettings
@@ -395,6 +395,6 @@ def test_other_models_stay_when_one_is_made_anew(tmp_path, monkeypatch):
     assert ",0.66667," in (tmp_path / "external" / "recall.csv").read_text(), (
         "five digits, also beside what is empty"
     )
-    assert scoring.RECALL[1] in stands
+    assert outside_scores.RECALL[1] in stands
     made.write("recall", frame(HOME))
     assert made.read("recall")["model"].tolist() == [APART, RANDOM], "where it stood"

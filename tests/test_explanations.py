@@ -115,9 +115,9 @@ def test_without_its_negative_control_a_map_passes_nothing():
     trained = table()[lambda t: t["kind"] == control.TRAINED]
     judged = control.judged(trained)
     assert judged["verdict"].tolist() == [control.SILENT]
-    text = map_control.control_words(judged)
+    text = map_control.control_said(judged)
     assert "no untrained model was measured" in text and "did not learn" not in text
-    text = map_control.control_words(control.judged(table(alone=control.RIGHT - 0.01)))
+    text = map_control.control_said(control.judged(table(alone=control.RIGHT - 0.01)))
     assert "did not learn" in text and "no untrained model" not in text
 
 
@@ -149,25 +149,25 @@ def test_subject_is_the_best_map_that_passes_and_runs_keep():
 
 
 def test_words_name_what_fails():
-    text = map_control.control_words(both(pointing=0.1))
+    text = map_control.control_said(both(pointing=0.1))
     assert (
         "1 of 2 maps passes: Sensitivity, whole model (90%)" in text
         and "**1 fails**" in text
         and "pointing at the mark on 10%." in text
     )
     assert "at most 2%; chance is 3%" in text and "usual reading" not in text
-    assert "both backbones: **fails** (10%)" in map_control.control_words(
+    assert "both backbones: **fails** (10%)" in map_control.control_said(
         both(pointing=0.1, map=tumours.FUSED)
     )
-    assert "both backbones: **passes** (80%)" in map_control.control_words(both(map=tumours.FUSED))
-    assert "**None of 2 maps passes.**" in map_control.control_words(both(0.1, pointing=0.1))
-    assert "Of 1 nothing can be said" in map_control.control_words(both(alone=0.5))
-    assert "too few" in map_control.control_words(both(accuracy=0.5))
-    assert "respond to what stands out" in map_control.control_words(both(blind=0.3))
+    assert "both backbones: **passes** (80%)" in map_control.control_said(both(map=tumours.FUSED))
+    assert "**None of 2 maps passes.**" in map_control.control_said(both(0.1, pointing=0.1))
+    assert "Of 1 nothing can be said" in map_control.control_said(both(alone=0.5))
+    assert "too few" in map_control.control_said(both(accuracy=0.5))
+    assert "respond to what stands out" in map_control.control_said(both(blind=0.3))
     kept = ["convnext-tiny", "sensitivity"]
-    assert "no conclusion about tumours" in map_control.subject_words(both(), True, kept)
-    assert "None of the maps" in map_control.subject_words(both(0.1, pointing=0.1), False, kept)
-    assert "**Sensitivity of the whole model**" in map_control.subject_words(both(), False, kept)
+    assert "no conclusion about tumours" in map_control.subject_said(both(), True, kept)
+    assert "None of the maps" in map_control.subject_said(both(0.1, pointing=0.1), False, kept)
+    assert "**Sensitivity of the whole model**" in map_control.subject_said(both(), False, kept)
 
 
 def test_under_which_name_runs_keep_a_map_of_the_control():
@@ -186,13 +186,13 @@ def test_what_maps_of_untrained_models_say(blind, most, named):
     """At most is rounded up, or it would contradict what follows; chance is told where no map is named."""
     columns = {"map": "convnext-tiny", "method": ["layercam", "grad-cam"], "place": "after", "chance": 0.03}
     judged = pd.DataFrame(columns | {"blind": blind})
-    text = map_control.blind_words(judged)
+    text = map_control.blind_said(judged)
     assert f"on at most {most}%" in text and ("; chance is 3%." in text) == (not named)
     assert ("On more than 10%, which no map that passes may: " in text) == bool(named)
     assert [name for name in ("Grad-CAM", "LayerCAM") if name in text] == named
-    assert map_control.blind_words(judged.assign(blind=np.nan)) == ""
+    assert map_control.blind_said(judged.assign(blind=np.nan)) == ""
     twice = pd.concat([judged, judged])  # with LayerNorm and without
-    assert map_control.blind_words(twice) == text, "a map is named once"
+    assert map_control.blind_said(twice) == text, "a map is named once"
 
 
 def test_committed_control_is_of_this_code():
@@ -232,7 +232,7 @@ def source(runs, apart=False, area=(0.01, 0.02, 0.03, 0.04), **options):
     """Of four pictures of two patients, each with the scores of two maps; a fifth file has no border."""
     four = pd.DataFrame({"row": range(4), "group": [0, 0, 1, 1], "area": area})
     images = pd.DataFrame({"area": [*area, np.nan]})
-    return explanations.source_words(runs, apart, pd.concat([four, four]), images, **options)
+    return explanations.source_said(runs, apart, pd.concat([four, four]), images, **options)
 
 
 def test_whose_maps_and_borders_are_looked_at():
@@ -304,14 +304,14 @@ def rival(low: float, high: float) -> pd.DataFrame:
 def test_tumour_words(low, high, words):
     lines = [("x", "pointing", 0.1), ("x", "energy", 0.05), (tumours.RANDOM, "pointing", 0.02)]
     hit = pd.DataFrame(lines, columns=["map", "measure", "mean"])
-    text = tumour_localisation.tumour_words("x", {tumours.CENTRE: rival(low, high)}, hit)
+    text = tumour_localisation.tumour_said("x", {tumours.CENTRE: rival(low, high)}, hit)
     assert f"the map {words} the centre" in text and "random map on 2.0%" in text
     assert "iou" not in text and ("IoU at matched area" in text) == (low > 0 or high < 0)
     assert ("better in 4" in text) == (low > 0) and ("worse in 4" in text) == (high < 0)
-    assert "phantoms" not in text and "phantoms" in tumour_localisation.tumour_words(
+    assert "phantoms" not in text and "phantoms" in tumour_localisation.tumour_said(
         "x", {}, hit, phantoms=True
     )
-    assert "neither" in tumour_localisation.tumour_words(None, {tumours.CENTRE: rival(low, high)}, hit)
+    assert "neither" in tumour_localisation.tumour_said(None, {tumours.CENTRE: rival(low, high)}, hit)
     verdict = (
         tumour_localisation.rivals_table({tumours.CENTRE: rival(low, high)})["Verdict"].unique().tolist()
     )
@@ -347,23 +347,23 @@ def test_seeds_words(more, words):
     alone = load("cpu")
     shared = alone.replace({"training.stage0_seed": "shared"})
     assert alone.training.stage0_seed != "shared" and alone.model.weights == "in-domain"
-    assert words in agreement.seeds_words({"all": found}, alone)
+    assert words in agreement.seeds_said({"all": found}, alone)
     tops = {"glioma": 0.9, "meningioma": 0.1, "notumor": 0.7, "pituitary": 0.8}
 
     def by_class(tops):
         each = {
             name: found._replace(same=Interval(top), more=Interval(1 - top)) for name, top in tops.items()
         }
-        return agreement.seeds_words({**each, "all": found}, alone)
+        return agreement.seeds_said({**each, "all": found}, alone)
 
     ranked = "seeds agree most for glioma and pituitary; beyond what different patients of a class share, most for meningioma and no tumour. "
     assert f"{ranked}The paper names no tumour and pituitary." in by_class(tops)
     assert "agree most for pituitary and no tumour; " in by_class(tops | {"glioma": np.nan})
     assert "The paper names" not in by_class({name: np.nan for name in tops})
     assert "The paper names" not in by_class({name: tops[name] for name in ("glioma", "pituitary")})
-    assert "same network" not in agreement.seeds_words({"all": found}, alone)
-    assert "partly the same network" in agreement.seeds_words({"all": found}, shared)
-    assert "two seeds or more" in agreement.seeds_words({}, alone)
+    assert "same network" not in agreement.seeds_said({"all": found}, alone)
+    assert "partly the same network" in agreement.seeds_said({"all": found}, shared)
+    assert "two seeds or more" in agreement.seeds_said({}, alone)
 
 
 def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15, 0.25)) -> pd.DataFrame:
@@ -380,7 +380,7 @@ def check(untrained=(0.0, -0.1, 0.1), shuffled=(0.5, 0.4, 0.6), other=(0.2, 0.15
 
 
 def test_sanity_words_turn_on_each_maps_own_yardstick():
-    text = agreement.sanity_words(check(), {"abc"})
+    text = agreement.sanity_said(check(), {"abc"})
     assert (
         "untrained 0.000, −0.200 (−0.350 to −0.050) beside the yardstick, less than maps of different patients share on average, so it passes; by rank 0.000 against 0.200."
         in text
@@ -389,23 +389,23 @@ def test_sanity_words_turn_on_each_maps_own_yardstick():
         "labels 0.500, +0.300 (+0.150 to +0.450) beside the yardstick, more than" in text
         and "does not come from the labels" in text
     )
-    assert "of other runs" not in text and "of other runs" in agreement.sanity_words(check(), {"xyz"})
-    assert "trained or not" in agreement.sanity_words(check(untrained=(0.4, 0.3, 0.5)), {"abc"})
-    level = agreement.sanity_words(check(untrained=(0.24, 0.2, 0.3), shuffled=(0.1, 0.0, 0.16)), {"abc"})
+    assert "of other runs" not in text and "of other runs" in agreement.sanity_said(check(), {"xyz"})
+    assert "trained or not" in agreement.sanity_said(check(untrained=(0.4, 0.3, 0.5)), {"abc"})
+    level = agreement.sanity_said(check(untrained=(0.24, 0.2, 0.3), shuffled=(0.1, 0.0, 0.16)), {"abc"})
     assert level.count("not shown to differ from what maps of different patients") == 2
     # the classifier's weights are gone, and the map is as alike as before
     assert "alone replaced (50.0% right) it is still 0.500" in text
     gone = check(other=(0.5, 0.45, 0.55), untrained=(0.0, -0.1, 0.1))
-    assert "alone replaced" not in agreement.sanity_words(gone, {"abc"})
-    low = agreement.sanity_words(check(shuffled=(0.1, 0.0, 0.14)), {"abc"})
+    assert "alone replaced" not in agreement.sanity_said(gone, {"abc"})
+    low = agreement.sanity_said(check(shuffled=(0.1, 0.0, 0.14)), {"abc"})
     assert low.count("less than maps of different patients") == 2
-    assert "shuffled" not in agreement.sanity_words(check().iloc[:4], {"abc"})
+    assert "shuffled" not in agreement.sanity_said(check().iloc[:4], {"abc"})
     two = pd.concat([check(), check(untrained=(0.4, 0.3, 0.5)).assign(map=tumours.FUSED)])
-    assert agreement.sanity_words(two, {"abc"}).count("- **") == 2
+    assert agreement.sanity_said(two, {"abc"}).count("- **") == 2
     assert [r.untrained.value for r in agreement.sanity_rows(two).itertuples()] == [0.0, 0.4]
     assert len(agreement.sanity_table(two, tumours.FUSED)) == 5
     assert agreement.sanity_table(two, "no such map").equals(agreement.sanity_table(two, tumours.FUSED))
-    assert agreement.sanity_table(None, "x").empty and agreement.sanity_words(None, {"abc"}) == ""
+    assert agreement.sanity_table(None, "x").empty and agreement.sanity_said(None, {"abc"}) == ""
     assert "not computed" in agreement.sanity_caption(
         None, "x"
     ) and "2 seeds, 9 images (8 pictures, 7 patient groups)." in agreement.sanity_caption(two, "x")
@@ -443,7 +443,7 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
     assert [varied.more.low, varied.more.high] == pytest.approx(list(ends))
     assert varied.more.value == pytest.approx(varied.same.value - varied.other.value)
     assert found["glioma"].n == 10 and found["all"].n == 40
-    assert "more than the place that is usual" in agreement.seeds_words(found, load("cpu"))
+    assert "more than the place that is usual" in agreement.seeds_said(found, load("cpu"))
     said = agreement.seeds_caption(tumours.FUSED, "2 seeds")
     assert said.startswith("Model, both backbones: mean pairwise") and said.endswith(
         "patient groups; 2 seeds."
@@ -459,7 +459,7 @@ def test_agreement_of_seeds_is_judged_beside_other_patients():
     level = agreement.agreement(usual, record, np.arange(40))["all"]
     assert agreement.side(level.more) == "level"
     none = agreement.agreement(usual, record, np.zeros(40, int))
-    assert "of so few patients nothing can be said" in agreement.seeds_words(none, load("cpu"))
+    assert "of so few patients nothing can be said" in agreement.seeds_said(none, load("cpu"))
     assert agreement.agreement([own], record, np.arange(40)) == {}
 
 
@@ -504,7 +504,7 @@ def test_in_which_cells_the_map_beats_its_yardsticks():
                     {"run": "r", "row": row, "group": row, "map": map, "class": name, "size": size, **scores}
                 )
     frame = pd.DataFrame(lines)
-    said = tumour_localisation.cells_words(frame, ("x", "place", "centre"))
+    said = tumour_localisation.cells_said(frame, ("x", "place", "centre"))
     assert "above both yardsticks in 1 (small glioma); below at least one in 1 (small pituitary)." in said
 
 

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgba_array
 
 from gcaf_lib.display import charts, curves, diagrams, pictures, split_ladder, style
-from gcaf_lib.evaluation import calibration, metrics
+from gcaf_lib.evaluation import calibration_measures, metrics
 from gcaf_lib.paper.published import Figure
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 
@@ -84,7 +84,9 @@ def every_figure(predicted):
         ),
         "roc": lambda: curves.roc_curves(metrics.roc(labels, probs)),
         "pr": lambda: curves.pr_curves(metrics.precision_recall(labels, probs)),
-        "reliability": lambda: curves.reliability({"": calibration.reliability(labels, probs)}, {"": 0.04}),
+        "reliability": lambda: curves.reliability(
+            {"": calibration_measures.reliability(labels, probs)}, {"": 0.04}
+        ),
         "sensitivity": lambda: charts.sensitivity(sensitivity),
         "ladder": lambda: split_ladder.ladder(ladder_frame(), 0.9573),
         "loss curves": lambda: curves.loss_curves(p, {"one": -np.log(p)}, {"one": 0.9}),

@@ -10,7 +10,7 @@ import pytest
 
 from gcaf_lib import settings
 from gcaf_lib.display import curves, overlays
-from gcaf_lib.evaluation import calibration, confidence
+from gcaf_lib.evaluation import calibration_measures, confidence
 from gcaf_lib.findings import overlap, performance, reliability, temperature_scaling, training
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
@@ -63,7 +63,7 @@ def record(tmp_path, monkeypatch):
 )
 def test_the_note_says_what_is_so(copy, patient, said):
     found = pd.Series({"images": 703, "with_copy": copy, "with_patient": patient})
-    assert said in overlap.split_text(found, "paper")
+    assert said in overlap.split_said(found, "paper")
 
 
 def test_remaining_share_is_beta_to_the_steps():
@@ -134,17 +134,20 @@ def test_one_run_before_and_after_its_own_temperature(record):
     t = temperature_scaling.fitted([record])[0]
     assert list(bins) == list(eces) == ["As trained", f"T = {t:.2f}"]
     labels, probs = record.labels(), record.probabilities()
-    assert list(eces.values()) == [calibration.ece(labels, p) for p in (probs, calibration.scale(probs, t))]
+    assert list(eces.values()) == [
+        calibration_measures.ece(labels, p) for p in (probs, calibration_measures.scale(probs, t))
+    ]
     assert all(frame["count"].sum() == 40 for frame in bins.values())
 
 
 def test_the_ece_is_set_beside_chance_and_scaling_run_by_run(record):
-    plain = calibration.ece(record.labels(), record.probabilities())
+    plain = calibration_measures.ece(record.labels(), record.probabilities())
     assert f"measured is {plain:.4f}, " in reliability.ece_by_chance_said([record])
     chapter = SimpleNamespace(settings=record.settings, records=lambda name: {})
     said = reliability.scaling_said(chapter, [record], np.arange(40), "1 seed")
-    left = calibration.ece(
-        record.labels(), calibration.scale(record.probabilities(), temperature_scaling.fitted([record])[0])
+    left = calibration_measures.ece(
+        record.labels(),
+        calibration_measures.scale(record.probabilities(), temperature_scaling.fitted([record])[0]),
     )
     assert f"leaving {left:.4f}: " in said and " (1 seed). " in said and "chapter 19 takes" not in said
 
@@ -198,7 +201,7 @@ def test_perfect_calibration_measures_more_than_zero_and_what_ece_measures():
     top = rng.uniform(0.5, 1, 400)
     probs = np.column_stack([top, 1 - top])
     found = confidence.perfect_ece(probs, draws=300)
-    plain = [calibration.ece((rng.random(400) >= top).astype(int), probs) for _ in range(300)]
+    plain = [calibration_measures.ece((rng.random(400) >= top).astype(int), probs) for _ in range(300)]
     assert found.min() > 0 and found.mean() == pytest.approx(np.mean(plain), rel=0.1)
 
 

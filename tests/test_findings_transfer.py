@@ -485,12 +485,12 @@ def test_the_price_is_told_in_what_compares():
     small = ("small", 96, 1e6, 2e7, 4e7, 5, 400.0, 200.0, 700.0, 20, "a CPU", 1000.0)
     large = ("large", 160, 1e7, 1.76e8, 3.5e8, 5, 1600.0, 1500.0, 1700.0, 20, "a CPU", 0.0)
     frame = pd.DataFrame([small, large], columns=columns)
-    said = recipe_price.price_words(frame)
+    said = recipe_price.price_said(frame)
     assert "8.8 times the multiply-adds" in said and "10 times the parameters" in said
     assert "4 times as long" in said and "a factor of up to 3.5" in said
     both = (frame["seconds"] + frame["stage0"]).to_numpy()
     assert f"in the mean, {both[1] / both[0]:.2g} times with the miniatures' stage 0. " in said
-    assert recipe_price.price_words(frame[:1]) == ""
+    assert recipe_price.price_said(frame[:1]) == ""
 
 
 def test_without_a_run_each_table_has_a_line():

@@ -930,7 +930,7 @@ def test_any_report_explained():
     ("p", "said"), [(0.00049, "< 0.001"), (0.0005, "0.001"), (0.0312, "0.031"), (1, "1.000"), (np.nan, "–")]
 )
 def test_a_small_p_is_a_bound_and_none_a_dash(p, said):
-    assert significance.p_text(p) == said
+    assert significance.p_said(p) == said
     pair = significance.p_pair(p, 0.5)
     assert pair == ("–" if np.isnan(p) else f"{said} (0.500)")
 

@@ -437,11 +437,11 @@ IMAGES = pd.DataFrame({"area": np.where(np.arange(1000) // 100 == 2, np.nan, 0.0
 
 def words(*parts: pd.DataFrame, runs=RUN, **options) -> str:
     asked = framed(*parts)
-    return painted_over.painted_words(intervention_effects.measured(asked), asked, runs, IMAGES, **options)
+    return painted_over.painted_said(intervention_effects.measured(asked), asked, runs, IMAGES, **options)
 
 
 def alone_words(*parts: pd.DataFrame) -> str:
-    return tumour_alone.alone_words(intervention_effects.measured(framed(*parts)))
+    return tumour_alone.alone_said(intervention_effects.measured(framed(*parts)))
 
 
 def test_effects_are_shares_of_images_and_their_difference():
@@ -737,7 +737,7 @@ def test_words_tell_how_large_the_tumours_are_that_were_not_asked():
     area = np.where(rows // 100 == NOTUMOR, np.nan, np.where(rows < 20, 0.02, 0.07))
 
     def text(area, record=RUN[0]) -> str:
-        return painted_over.painted_words(found, asked, [record], pd.DataFrame({"area": area}))
+        return painted_over.painted_said(found, asked, [record], pd.DataFrame({"area": area}))
 
     left = "no room elsewhere (tumours left out take up {}% of the image in the median, those asked 2.0%{})."
     assert left.format("7.0", ": of large tumours less is known") in text(area)

@@ -283,7 +283,7 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
         "With the larger part: +20.0 points" in text
         and ": more right (as trained once), by picture +20.0 points" in text
     )
-    assert text.endswith(f": {words.unseen(1)}.")
+    assert text.endswith(f": {words._no_difference(1)}.")
     turned = {seed: one._replace(picture=each[1 - seed].file) for seed, one in each.items()}
     against = training_size.larger_part(None, several._replace(change=worth.Change(both, both, turned)))
     assert "the models of the folds (2 seeds) are right on 90.0" in against

@@ -11,8 +11,7 @@ import pytest
 from gcaf_lib import cli
 from gcaf_lib.data import outside
 from gcaf_lib.data.dataset import DataError
-from gcaf_lib.evaluation import clustered, intervals
-from gcaf_lib.evaluation import outside as scoring
+from gcaf_lib.evaluation import clustered, intervals, outside_scores
 
 
 def picture(path, seed=0):
@@ -259,8 +258,8 @@ def test_scores_are_of_what_is_no_copy_and_is_known(record, monkeypatch):
     )
     three.info["settings"]["data"]["classes"] = ["glioma", "meningioma", "pituitary"]
     p = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.2, 0.2], [0.9, 0.1, 0], [0.1, 0.3, 0.6]])
-    monkeypatch.setattr(scoring, "probabilities", lambda records, paths, *_: [p[: len(paths)]])
-    (found,) = scoring.score([three], table, progress=False)
+    monkeypatch.setattr(outside_scores, "probabilities", lambda records, paths, *_: [p[: len(paths)]])
+    (found,) = outside_scores.score([three], table, progress=False)
     assert found.left_out == {"copies": 1, "classes": 1}
     assert found.recall["class"].tolist() == ["glioma", "pituitary"]
     glioma = found.recall.iloc[0]
@@ -273,13 +272,13 @@ def test_scores_are_of_what_is_no_copy_and_is_known(record, monkeypatch):
     assert found.confusion.loc["glioma"].tolist() == [2, 1, 0]
     assert len(outside.report(table, [found])["answer 3f2a11223344"].dropna()) == 4
     with pytest.raises(DataError, match="nothing to score"):
-        scoring.score([three], table.assign(copy_of="x"))
+        outside_scores.score([three], table.assign(copy_of="x"))
 
 
 def test_the_command_says_what_predict_says(record, tmp_path, capsys, monkeypatch):
     from gcaf_lib import predict
 
-    monkeypatch.setattr(scoring, "BLOCK", 4)
+    monkeypatch.setattr(outside_scores, "BLOCK", 4)
     paths = [
         picture(tmp_path / "set" / ("glioma" if n % 2 else "no_tumor") / f"{n}.PNG", n) for n in range(6)
     ]

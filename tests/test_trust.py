@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from gcaf_lib.data import dataset as datasets
 from gcaf_lib.display import decisions, error_rates, gallery, map_scores
 from gcaf_lib.evaluation import (
-    calibration,
+    calibration_measures,
     clustered,
     confidence,
     dataset_audit,
@@ -29,7 +29,7 @@ from gcaf_lib.evaluation import (
     tumours,
     weighted,
 )
-from gcaf_lib.findings import borders, calibration_effects, failures
+from gcaf_lib.findings import calibration_effects, failures, map_localisation
 from gcaf_lib.machine import write_table
 from gcaf_lib.settings import CLASSES, DataSettings, ModelSettings, Settings, load
 from tests.told import Told
@@ -110,12 +110,12 @@ def test_measures_on_equal_weights_are_the_plain_estimators(answers):
     plain = {
         "accuracy": (probs.argmax(1) == labels).mean(),
         "excess": (probs.max(1) - (probs.argmax(1) == labels)).mean(),
-        "ece": calibration.ece(labels, probs),
-        "mass": calibration.ece(labels, probs, equal_mass=True),
-        "classwise": calibration.classwise_ece(labels, probs),
-        "classwise_mass": calibration.classwise_ece(labels, probs, equal_mass=True),
-        "brier": calibration.brier(labels, probs),
-        "nll": calibration.nll(labels, probs),
+        "ece": calibration_measures.ece(labels, probs),
+        "mass": calibration_measures.ece(labels, probs, equal_mass=True),
+        "classwise": calibration_measures.classwise_ece(labels, probs),
+        "classwise_mass": calibration_measures.classwise_ece(labels, probs, equal_mass=True),
+        "brier": calibration_measures.brier(labels, probs),
+        "nll": calibration_measures.nll(labels, probs),
     }
     assert set(plain) == set(confidence.MEASURES)
     for name, value in plain.items():
@@ -204,7 +204,7 @@ def test_thresholds_by_hand():
 
 def test_selective_accuracy_meets_the_plain_curve(answers):
     labels, probs = answers
-    curve = calibration.selective(labels, probs)
+    curve = calibration_measures.selective(labels, probs)
     mine = confidence.selective_at(labels, probs, curve.coverage)(np.ones((1, 200)))[0]
     np.testing.assert_allclose(mine, curve.accuracy)
     # of equally confident samples each counts in proportion, whatever their order
@@ -278,22 +278,26 @@ def test_the_usual_place_is_where_training_has_the_class_that_was_named(phantoms
 def test_judged_scores_compare_the_same_images(phantoms, record):
     images = tumours.read_images(phantoms)
     clusters = np.arange(len(phantoms.frame)) // 2
-    frame = borders.judged(tumours.read([record], phantoms), [record], phantoms, images, clusters)
+    frame = map_localisation.judged(tumours.read([record], phantoms), [record], phantoms, images, clusters)
     assert frame.groupby("map")["row"].nunique().nunique() == 1
     assert frame.drop_duplicates("row")["size"].value_counts().min() >= len(frame["row"].unique()) // 3 - 1
-    d = borders.against(frame, tumours.FUSED, tumours.CENTRE, 200).set_index("measure")
+    d = map_localisation.against(frame, tumours.FUSED, tumours.CENTRE, 200).set_index("measure")
     assert (d["low"] > 0).all(), "the lesion itself beats the centre"
     twice = pd.concat([frame, frame[frame["map"] == tumours.FUSED].assign(map="twice")])
-    same = borders.against(twice, "twice", tumours.FUSED, 50)
+    same = map_localisation.against(twice, "twice", tumours.FUSED, 50)
     assert (same["difference"] == 0).all() and same[["low", "high"]].isna().all(axis=None), (
         "no width, no interval"
     )
-    flat = borders.scores(frame.assign(**dict.fromkeys(tumours.MEASURES, 1.0)), n=50).set_index("measure")
-    assert (flat.loc[list(borders.SHARES), "low"] < 0.99).all(), "Wilson's of as many trials as patients"
-    assert flat.drop(index=list(borders.SHARES))[["low", "high"]].isna().all(axis=None)
-    table = borders.wide(borders.scores(frame, n=100))
+    flat = map_localisation.scores(frame.assign(**dict.fromkeys(tumours.MEASURES, 1.0)), n=50).set_index(
+        "measure"
+    )
+    assert (flat.loc[list(map_localisation.SHARES), "low"] < 0.99).all(), (
+        "Wilson's of as many trials as patients"
+    )
+    assert flat.drop(index=list(map_localisation.SHARES))[["low", "high"]].isna().all(axis=None)
+    table = map_localisation.wide(map_localisation.scores(frame, n=100))
     assert table["Images"].nunique() == 1 and "Model, both backbones" in table["Map"].tolist()
-    assert map_scores.by_measure(borders.scores(frame, n=100)).svg().startswith("<svg")
+    assert map_scores.by_measure(map_localisation.scores(frame, n=100)).svg().startswith("<svg")
 
 
 def test_stored_scores_are_read_and_unknown_runs_left_out(tmp_path, record, phantoms):
@@ -580,7 +584,7 @@ def test_every_picture_draws(answers):
     )  # fmt: skip
     rates = pd.DataFrame({"label": ["a", "b"], "mean": [0.1, 0.2], "low": 0.0, "high": 0.3, "n": 5})
     spread = failures.spread(np.r_[np.ones(3), np.zeros(9)], np.arange(12) // 3, 20)
-    benefit = {str(k): calibration.net_benefit(labels, probs, k) for k in range(3)}
+    benefit = {str(k): calibration_measures.net_benefit(labels, probs, k) for k in range(3)}
     for drawing in (
         decisions.bins_sweep(sweep),
         decisions.temperatures(t, {"validation": [t], "test": [t]}, [1.1]),
@@ -595,7 +599,7 @@ def test_every_picture_draws(answers):
 
 def test_effects_keep_rows_without_a_run(answers):
     labels, probs = answers
-    answered = {"a": probs, "b": calibration.scale(probs, 3)}
+    answered = {"a": probs, "b": calibration_measures.scale(probs, 3)}
     base, soft = (Told.of(labels, p, key=key, settings=load("cpu")) for key, p in answered.items())
     rows, groups = {"base": [base], "soft": [soft], "none": []}, np.arange(200)
     table = calibration_effects.effects(rows, groups, calibration_effects.differences(rows, [base], groups))

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import bootstrap, calibration, clustered, metrics, units, weighted, worth
+from gcaf_lib.evaluation import bootstrap, calibration_measures, clustered, metrics, units, weighted, worth
 from gcaf_lib.paper import verdicts
 from gcaf_lib.settings import CLASSES
 
@@ -94,7 +94,9 @@ def test_seeds_are_averaged_and_spread_with_n_minus_one():
 
 def at_size(labels, probs, size=22):
     """Mean ECE of `bootstrap.subsets`, each by the plain definition."""
-    return np.mean([calibration.ece(labels[s], probs[s]) for s in bootstrap.subsets(len(labels), size)])
+    return np.mean(
+        [calibration_measures.ece(labels[s], probs[s]) for s in bootstrap.subsets(len(labels), size)]
+    )
 
 
 def test_raw_weights_and_scaled_probabilities_are_those_that_are_judged():
@@ -102,10 +104,10 @@ def test_raw_weights_and_scaled_probabilities_are_those_that_are_judged():
     for which in ("ema", "raw"):
         probs, labels = run.probabilities("test", which), run.labels()
         got = worth.row([run], GROUPS, ["nll"], which=which, draws=2)["nll"].value
-        assert got == pytest.approx(calibration.nll(labels, probs))
-        t = calibration.temperature(run.labels("validation"), run.probabilities("validation", which))
+        assert got == pytest.approx(calibration_measures.nll(labels, probs))
+        t = calibration_measures.temperature(run.labels("validation"), run.probabilities("validation", which))
         got = worth.row([run], GROUPS, ["nll"], which=which, scaled=True, draws=2)["nll"].value
-        assert got == pytest.approx(calibration.nll(labels, calibration.scale(probs, t)))
+        assert got == pytest.approx(calibration_measures.nll(labels, calibration_measures.scale(probs, t)))
 
 
 def test_folds_are_pooled_or_averaged_as_the_metric_asks():
@@ -474,9 +476,9 @@ def test_the_temperature_is_fitted_on_validation_not_on_test():
     test = run.labels(), run.probabilities()
     run.labels = lambda part="test": labels if part == "validation" else test[0]
     run.probabilities = lambda part="test", which="ema": sure if part == "validation" else test[1]
-    t = calibration.temperature(labels, sure)
+    t = calibration_measures.temperature(labels, sure)
     assert t > 1.5
-    want = calibration.nll(test[0], calibration.scale(test[1], t))
+    want = calibration_measures.nll(test[0], calibration_measures.scale(test[1], t))
     names = ["nll", "accuracy"]
     plain, scaled = (worth.row([run], GROUPS, names, scaled=s, draws=20) for s in (False, True))
     assert scaled["nll"].value == pytest.approx(want) and plain["nll"].value != pytest.approx(want, abs=0.01)
@@ -531,11 +533,14 @@ def test_draws_over_folds_are_those_of_samples_copied_by_hand(monkeypatch, block
         whole = [(r.labels()[rows], r.probabilities()[rows]) for r, rows in zip(runs, copied)]
         labels, probs = (np.concatenate(some) for some in zip(*whole))
         assert got["accuracy"].draws[b] == pytest.approx(np.mean(probs.argmax(1) == labels))
-        assert got["brier"].draws[b] == pytest.approx(calibration.brier(labels, probs))
+        assert got["brier"].draws[b] == pytest.approx(calibration_measures.brier(labels, probs))
         for name, one in (("macro_auc", sk.roc_auc_score), ("macro_ap", sk.average_precision_score)):
             each = [np.mean([one(y == k, p[:, k]) for k in set(y)]) for y, p in whole if len(set(y)) > 1]
             assert got[name].draws[b] == pytest.approx(np.mean(each))
-        for name, one in (("ece", calibration.ece), ("classwise", calibration.classwise_ece)):
+        for name, one in (
+            ("ece", calibration_measures.ece),
+            ("classwise", calibration_measures.classwise_ece),
+        ):
             each = []
             for r, (y, p), rows in zip(runs, whole, copied):
                 if not len(y):
@@ -668,7 +673,7 @@ def test_a_class_wise_error_is_the_mean_over_the_classes_asked_for():
     for over in ([0, 1, 2], [3], [1, 3], None):
         got = weighted.metric("classwise", labels, probs, over=over)(np.ones((1, 400)))[0]
         assert got == pytest.approx(np.mean([each[k] for k in (over or range(4))]))
-    assert np.mean(each) == pytest.approx(calibration.classwise_ece(labels, probs))
+    assert np.mean(each) == pytest.approx(calibration_measures.classwise_ece(labels, probs))
     answers = bootstrap.Answers(np.arange(400), labels, probs, CLASSES, over=[0, 1, 2])
     by_row = bootstrap.samples([[answers]], np.arange(400), ["classwise"], draws=2)["classwise"].values
     assert by_row == pytest.approx(np.mean(each[:3]))
@@ -717,7 +722,7 @@ def test_somebody_elses_calibration_error_less_the_lift_is_held_to_the_interval_
         one = worth.of_sample("ece", sample)
         own = verdicts.level(one.value, one.low, one.high, lift=one.lift)
         assert one.lift > 0 and own == verdicts.INSIDE, "what was measured here is in its own interval"
-        theirs = [calibration.ece(*calibrated(n, 100 * seed + k)) for k in range(50, 70)]
+        theirs = [calibration_measures.ece(*calibrated(n, 100 * seed + k)) for k in range(50, 70)]
         plain += [verdicts.level(value, one.low, one.high) for value in theirs]
         judged += [verdicts.level(value, one.low, one.high, lift=one.lift) for value in theirs]
         far = verdicts.level(one.value + 0.1, one.low, one.high, lift=one.lift)

@@ -86,12 +86,12 @@ def external(args: argparse.Namespace) -> int:
         listed.demand_spared(args.csv, table["path"])
     which = "raw" if args.raw else "ema"
     if records:
-        from gcaf_lib.evaluation import outside as scoring
+        from gcaf_lib.evaluation import outside_scores
 
-        scoring.demand(records, which)
+        outside_scores.demand(records, which)
     table = outside.find_copies(table, again=True)
     counts, copies = outside.count_copies(table), table[table["copy_of"] != ""]
-    scored = scoring.score(records, table, which) if records and len(copies) < len(table) else []
+    scored = outside_scores.score(records, table, which) if records and len(copies) < len(table) else []
     if args.csv:
         report = outside.report(table, scored)
         report = report.assign(path=report["path"].map(visible), case=report["case"].map(visible))

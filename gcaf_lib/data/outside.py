@@ -225,7 +225,7 @@ def counted(table: pd.DataFrame) -> pd.DataFrame:
 def report(table: pd.DataFrame, scored: Iterable[Any] = ()) -> pd.DataFrame:
     """A row an image: `find_copies`' columns, and each run's answer and confidence (empty where it wasn't asked).
 
-    scored: objects with `run` and `table` (path, answer, confidence), as `evaluation.outside.score` gives them.
+    scored: objects with `run` and `table` (path, answer, confidence), as `evaluation.outside_scores.score` gives them.
     """
     out = table.copy()
     out["path"] = out["path"].map(str)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gcaf_lib.display import style
 from gcaf_lib.display.style import Drawing, down, grid, legend_below, panels, percent_label, quiet, styled
-from gcaf_lib.evaluation import comparing, intervals
+from gcaf_lib.evaluation import intervals, paired_tests
 
 _LINES = ((style.MUTED, ":", "dotted"), (style.OURS, "-", "solid"), (style.ACCENT, "--", "dashed"))
 GOOD = 0.8  # the power that studies are planned for
@@ -62,7 +62,7 @@ def power_curves(gaps: pd.DataFrame, runs: Sequence[int]) -> Drawing:
 @styled
 def gap_ranges(gaps: pd.DataFrame) -> Drawing:
     """McNemar's p of each published gap (`published_gaps.published`) from the least to the most favourable overlap of errors."""
-    floor, alpha = 1e-6, comparing.ALPHA
+    floor, alpha = 1e-6, paired_tests.ALPHA
     fig, (ax,) = panels(1, 0.22 * len(gaps) + 1.5)
     rows = [f"{r.row}  ({r.place}, {r.images} images)" for r in gaps.itertuples()]
     heights = style.apart(ax, gaps["place"], rows, 0.2)

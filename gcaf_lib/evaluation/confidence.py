@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.evaluation import calibration, clustered, weighted
+from gcaf_lib.evaluation import calibration_measures, clustered, weighted
 from gcaf_lib.evaluation.answers import checked, classes_of, probabilities
 
 MEASURES = ("accuracy", "excess", "ece", "mass", "classwise", "classwise_mass", "brier", "nll")
@@ -22,10 +22,10 @@ def one_vs_rest(
     probs,
     positive: int,
     groups,
-    bins: int = calibration.BINS,
+    bins: int = calibration_measures.BINS,
     equal_mass: bool = True,
 ) -> pd.DataFrame:
-    """Bins of one class's probability against how often the class is true: columns of `calibration.reliability`.
+    """Bins of one class's probability against how often the class is true: columns of `calibration_measures.reliability`.
 
     groups (n,): patient of each answer. The interval is the cluster bootstrap's: an image that several seeds answered
     is drawn with its patient, not counted once for each; `clustered.believed` where all of a bin are of the class, or none.
@@ -33,7 +33,7 @@ def one_vs_rest(
     labels, probs = checked(labels, probs)
     (positive,) = classes_of(positive, probs.shape[1])
     score, truth = probs[:, positive], labels == positive
-    number = calibration.bin_numbers(score, bins, equal_mass)
+    number = calibration_measures.bin_numbers(score, bins, equal_mass)
     inside = np.where(number[:, None] == np.arange(bins), truth[:, None], np.nan)
     draws = clustered.mean_draws(inside, groups)
 
@@ -41,7 +41,7 @@ def one_vs_rest(
         one = clustered.interval(right / n, draws[:, b])
         return clustered.believed(one, np.asarray(groups)[number == b])[1:]
 
-    return calibration.bin_table(score, truth, number, bins, equal_mass, drawn)
+    return calibration_measures.bin_table(score, truth, number, bins, equal_mass, drawn)
 
 
 class Kept(NamedTuple):
@@ -57,7 +57,7 @@ def threshold_for(labels, probs, accuracy: float) -> float:
 
     Fit it on validation. The largest share of cases that reaches the target is taken.
     """
-    curve = calibration.selective(labels, probs)
+    curve = calibration_measures.selective(labels, probs)
     good = np.flatnonzero(curve.accuracy >= accuracy)
     return float(curve.threshold[good[-1]]) if len(good) else float("inf")
 
@@ -108,4 +108,4 @@ def perfect_ece(probs, draws: int = 2000) -> np.ndarray:
     """
     score = probabilities(probs).max(1)
     hit = np.random.default_rng(0).random((draws, len(score))) < score
-    return calibration.ece_of_outcomes(hit, score)
+    return calibration_measures.ece_of_outcomes(hit, score)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
-from gcaf_lib.evaluation import calibration
+from gcaf_lib.evaluation import calibration_measures
 from gcaf_lib.evaluation.answers import checked
 from gcaf_lib.settings import CLASSES
 
@@ -140,9 +140,9 @@ def summary(labels, probs, classes: Sequence[str] | None = None) -> dict[str, fl
             for m in ("macro", "micro")
         },
         **_agreement(labels, predicted, len(names)),
-        "ece": calibration.ece(labels, probs),
-        "brier": calibration.brier(labels, probs),
-        "nll": calibration.nll(labels, probs),
+        "ece": calibration_measures.ece(labels, probs),
+        "brier": calibration_measures.brier(labels, probs),
+        "nll": calibration_measures.nll(labels, probs),
     }
     for name in names:
         out |= {f"{m}_{name}": float(lines.loc[name, m]) for m in ("precision", "recall", "f1")}

@@ -24,8 +24,7 @@ import pandas as pd
 
 from gcaf_lib.data import committed, groups, listed, medical, outside, splits, thumbnails
 from gcaf_lib.data.dataset import DataError, Dataset, open_dataset
-from gcaf_lib.evaluation import folds
-from gcaf_lib.evaluation import outside as scoring
+from gcaf_lib.evaluation import folds, outside_scores
 from gcaf_lib.settings import CLASSES, DataSettings, results_dir
 from gcaf_lib.training import environment, runs
 
@@ -42,7 +41,7 @@ COPIES = (
     "nearest",
 )
 ABOUT = ("set", "class", "diagnosis", "sequence", "plane", "images")
-RECALL = ("model", "profile", "split", "runs", "set", "plane", *scoring.RECALL, *CLASSES)
+RECALL = ("model", "profile", "split", "runs", "set", "plane", *outside_scores.RECALL, *CLASSES)
 NEIGHBOUR, HOME = "nearest neighbour", "home"
 
 
@@ -108,7 +107,7 @@ def _without_copies(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def told_at_home(record: runs.Record) -> pd.DataFrame:
-    """A run's answers to its own test images, as `scoring.Scored.table`; cases are groups of patients."""
+    """A run's answers to its own test images, as `outside_scores.Scored.table`; cases are groups of patients."""
     rows, classes = record.rows(), record.settings.data.classes
     dataset = open_dataset(record.settings.data, need_images=False)
     columns = {
@@ -116,7 +115,9 @@ def told_at_home(record: runs.Record) -> pd.DataFrame:
         "class": np.array(classes)[record.labels()],
         "case": splits.clusters(dataset)[rows],
     }
-    return scoring.answered(pd.DataFrame(columns), record.probabilities(), classes).assign(set=HOME, plane="")
+    return outside_scores.answered(pd.DataFrame(columns), record.probabilities(), classes).assign(
+        set=HOME, plane=""
+    )
 
 
 def told_by_neighbour(table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
@@ -146,8 +147,8 @@ def rows(told: pd.DataFrame, **model: object) -> pd.DataFrame:
         for name, here in part.groupby("set", sort=False):
             if plane != "all" and several[name] < 2:
                 continue
-            score = scoring.recall(here).assign(**model, set=name, plane=plane)
-            counts = scoring.confusion(here, CLASSES).loc[score["class"]].reset_index(drop=True)
+            score = outside_scores.recall(here).assign(**model, set=name, plane=plane)
+            counts = outside_scores.confusion(here, CLASSES).loc[score["class"]].reset_index(drop=True)
             score["images"] = here.groupby("class")["path"].nunique().loc[score["class"]].to_numpy()
             score["right"] = score["recall"] * score["images"]
             out.append(pd.concat([score, counts], axis=1))
@@ -163,7 +164,7 @@ def recall(
     """
     table = _without_copies(table).reset_index(drop=True)
     told: dict[str, tuple[dict, list, list]] = {}
-    for record, found in zip(records, scoring.score(records, table)):
+    for record, found in zip(records, outside_scores.score(records, table)):
         model = model_of(record)
         _, keys, parts = told.setdefault(model["model"], (model, [], []))
         keys.append(record.key)
@@ -189,7 +190,7 @@ def rest(table: pd.DataFrame, place: Path, not_brain_mr: pd.DataFrame) -> pd.Dat
     chosen = one.settings.data
     ready = np.stack([medical.prepared(path, chosen) for path in own["path"]])
     p = loop.probabilities(one.model(), ready, np.arange(len(own)), 64)
-    told = scoring.answered(own, p, chosen.classes)
+    told = outside_scores.answered(own, p, chosen.classes)
     found = rows(told, **model_of(one), runs=one.key)
     return found[found["plane"] == "all"].reset_index(drop=True)
 

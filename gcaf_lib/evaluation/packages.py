@@ -198,7 +198,7 @@ def opened_image(path: Path) -> Image.Image:
     return image
 
 
-def told(table: pd.DataFrame, package: Package, model: Model) -> Iterator[pd.DataFrame]:
+def answered(table: pd.DataFrame, package: Package, model: Model) -> Iterator[pd.DataFrame]:
     """`table` with answer and confidence, a block of images at a time."""
     for start in range(0, len(table), BLOCK):
         part = table.iloc[start : start + BLOCK]
@@ -214,7 +214,7 @@ def record(table: pd.DataFrame, package: Package, weights: bytes) -> Path:
     asked = asked.sample(frac=1, random_state=0).sort_values("set", key=lambda s: s != HOME, kind="stable")
     parts, model = [], package.load(weights) if len(asked) else None
     with tqdm(total=len(asked), desc=package.name, unit="img", disable=None) as bar:
-        for n, part in enumerate(told(asked, package, model), 1):
+        for n, part in enumerate(answered(asked, package, model), 1):
             parts.append(part[ANSWER])
             bar.update(len(part))
             if n % KEEP == 0:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from gcaf_lib.evaluation import calibration
+from gcaf_lib.evaluation import calibration_measures
 from gcaf_lib.evaluation.answers import checked
 from gcaf_lib.evaluation.clustered import ratio
 from gcaf_lib.evaluation.metrics import class_names
@@ -149,7 +149,7 @@ def metric(
     if name in ("brier", "nll", "excess"):
         each = ((probs - truth) ** 2).sum(1) if name == "brier" else score - hit
         if name == "nll":
-            each = -np.log(np.clip(probs[np.arange(len(labels)), labels], calibration.TINY, 1))
+            each = -np.log(np.clip(probs[np.arange(len(labels)), labels], calibration_measures.TINY, 1))
         return Sums(np.stack([each, np.ones(len(each))], axis=1), lambda sums: sums[:, 0] / sums[:, 1])
     if name in BINNED:
         pairs = [(hit, score)] if "classwise" not in name else [(truth[:, i], probs[:, i]) for i in over]
@@ -169,10 +169,12 @@ def metric(
 
 def _gaps(hit: np.ndarray, score: np.ndarray, equal_mass: bool, subsets: np.ndarray) -> sparse.csr_array:
     """(n, R · bins): the hit − score of each row of the sample, in its bin of each subset (R, n) that it is in."""
-    number = calibration.bin_numbers(score, calibration.BINS, equal_mass)
+    number = calibration_measures.bin_numbers(score, calibration_measures.BINS, equal_mass)
     subset, row = np.nonzero(subsets)
-    place = row, subset * calibration.BINS + number[row]
-    return sparse.csr_array(((hit - score)[row], place), (len(score), len(subsets) * calibration.BINS))
+    place = row, subset * calibration_measures.BINS + number[row]
+    return sparse.csr_array(
+        ((hit - score)[row], place), (len(score), len(subsets) * calibration_measures.BINS)
+    )
 
 
 def _calibration(gaps: Sequence[sparse.csr_array], subsets: np.ndarray) -> Sums:

@@ -29,7 +29,7 @@ import pandas as pd
 from scipy import stats
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import bootstrap, calibration, clustered, weighted
+from gcaf_lib.evaluation import bootstrap, calibration_measures, clustered, weighted
 from gcaf_lib.evaluation.folds import by_seed
 from gcaf_lib.settings import CLASSES
 
@@ -350,7 +350,9 @@ def answers(
     probs = record.probabilities("test", which)
     if scaled:
         before = record.probabilities("validation", which)
-        probs = calibration.scale(probs, calibration.temperature(record.labels("validation"), before))
+        probs = calibration_measures.scale(
+            probs, calibration_measures.temperature(record.labels("validation"), before)
+        )
     probs = probs / probs.sum(1, keepdims=True)
     if keep is None:
         return bootstrap.Answers(rows, labels, probs, classes, fold=fold)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.data import splits
-from gcaf_lib.evaluation import comparing, units, worth
+from gcaf_lib.evaluation import paired_tests, units, worth
 from gcaf_lib.findings import matched, table_rows
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
@@ -116,7 +116,7 @@ NONE = worth.Worth(np.nan, np.nan, 0, np.nan, np.nan)
 
 def adjusted_level(rows: int) -> float:
     """Level of each row's interval with which all rows together are at 95%, by Bonferroni."""
-    return 1 - comparing.ALPHA / max(1, rows)
+    return 1 - paired_tests.ALPHA / max(1, rows)
 
 
 def worth_of(line: Mapping[str, Any], name: str) -> worth.Worth:

@@ -89,7 +89,7 @@ def says(
                 if claimed == "none"
                 else f" That supports the claim only where ours{ours} is also distinguishable from 0{f' after {ablation.ADJUSTMENT}' * (len(run) > 1)}: {claimed}."
             )
-    return text + visible_text(run, names, show_published) + false_alarms(run)
+    return text + visible_said(run, names, show_published) + false_alarms(run)
 
 
 def _by_picture(run: pd.DataFrame, names: Mapping[str, str] | None) -> str:
@@ -132,7 +132,7 @@ def after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None = None) 
     )
 
 
-def visible_text(
+def visible_said(
     run: pd.DataFrame, names: Mapping[str, str] | None = None, show_published: bool = True
 ) -> str:
     """From which true difference on each row's own interval excludes 0 with a power of 80% (`difference_intervals.visible`), and for which rows the

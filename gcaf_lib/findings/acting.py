@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import calibration, clustered, confidence, units, worth
+from gcaf_lib.evaluation import calibration_measures, clustered, confidence, units, worth
 from gcaf_lib.evaluation.folds import by_seed
 from gcaf_lib.findings import words
 from gcaf_lib.findings.predictions import joined_answers
@@ -140,10 +140,10 @@ def accuracy_by_coverage(
 
 
 def decision_curves(records: Sequence[Any]) -> dict[str, pd.DataFrame]:
-    """`calibration.net_benefit` of acting on any tumour (where there are images without one), and on each tumour class."""
+    """`calibration_measures.net_benefit` of acting on any tumour (where there are images without one), and on each tumour class."""
     labels, probs, _ = joined_answers(records)
     actions = _actions(records[0].settings.data.classes)
-    return {title: calibration.net_benefit(labels, probs, k) for title, k in actions.items()}
+    return {title: calibration_measures.net_benefit(labels, probs, k) for title, k in actions.items()}
 
 
 def _actions(classes: Sequence[str]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def beats(records: Sequence[Any], clusters: np.ndarray) -> pd.DataFrame:
     labels, probs, rows = joined_answers(records)
     lines = []
     for what, positive in _actions(records[0].settings.data.classes).items():
-        t, truth, acts = calibration.acted_on(labels, probs, positive)
+        t, truth, acts = calibration_measures.acted_on(labels, probs, positive)
         benefit = truth[:, None] - ~truth[:, None] * t / (1 - t)  # of acting on each image, (n, T)
         model = acts.T * benefit
         both = np.hstack([model, model - benefit])

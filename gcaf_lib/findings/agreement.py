@@ -73,7 +73,7 @@ def seeds_caption(map: str, rested: str) -> str:
     )
 
 
-def seeds_words(found: Mapping[str, Agreement], settings: Settings) -> str:
+def seeds_said(found: Mapping[str, Agreement], settings: Settings) -> str:
     """What agreement over seeds comes to; found: `agreement`, settings: of the runs."""
     if not found:
         return "Agreement needs two seeds or more with maps; there are not two on record."
@@ -137,7 +137,7 @@ def sanity_rows(check: pd.DataFrame) -> pd.DataFrame:
 APART = ["difference", "difference_low", "difference_high"]
 
 
-def sanity_words(check: pd.DataFrame | None, runs: Set[str]) -> str:
+def sanity_said(check: pd.DataFrame | None, runs: Set[str]) -> str:
     """Do maps need what was learnt? Each map against its own yardstick, untrained and with shuffled labels.
 
     check: `sanity.read`, None where there is none; runs: keys of the page's runs; the check of others is said to be one.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import bootstrap, calibration, confidence, worth
+from gcaf_lib.evaluation import bootstrap, calibration_measures, confidence, worth
 from gcaf_lib.findings import ablation, predictions, temperature_scaling, words
 from gcaf_lib.paper import verdicts
 
@@ -94,8 +94,8 @@ def bins_sweep(record: Any) -> pd.DataFrame:
     hits, lines = confidence.perfect_labels(probs, 2000) == probs.argmax(1), []
     for kind, mass in (("equal width", False), ("equal mass", True)):
         for bins in (5, 10, 15, 20, 50):
-            chance = calibration.ece_of_outcomes(hits, probs.max(1), bins, mass)
-            value = calibration.ece(labels, probs, bins, mass)
+            chance = calibration_measures.ece_of_outcomes(hits, probs.max(1), bins, mass)
+            value = calibration_measures.ece(labels, probs, bins, mass)
             lines.append((kind, bins, value, *np.quantile(chance, [0.025, 0.975])))
     return pd.DataFrame(lines, columns=["kind", "bins", "value", "low", "high"])
 

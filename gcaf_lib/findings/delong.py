@@ -9,7 +9,7 @@ import pandas as pd
 
 from gcaf_lib.display import names
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import comparing, intervals
+from gcaf_lib.evaluation import intervals, paired_tests
 from gcaf_lib.findings import significance, words
 
 
@@ -22,8 +22,8 @@ def auc_tests(found: significance.Tables, reference: Sequence[Any]) -> pd.DataFr
     base, frames = significance.method(reference), []
     classes = reference[0].settings.data.classes if reference else None
     for row, runs in significance.rivals("table-4", found.get("Table 4", {})).items():
-        for seed in comparing.shared(runs, base)[:1]:
-            frames.append(comparing.aucs(runs[seed], base[seed], classes).assign(row=row, seed=seed))
+        for seed in paired_tests.shared(runs, base)[:1]:
+            frames.append(paired_tests.aucs(runs[seed], base[seed], classes).assign(row=row, seed=seed))
     if not frames:
         return pd.DataFrame(columns=["row", "seed", "class", "first", "second", "p", "holm"])
     frame = pd.concat(frames, ignore_index=True)
@@ -48,6 +48,6 @@ def auc_verdict_said(frame: pd.DataFrame) -> str:
     """How many AUC differences stand after the adjustment; frame: of `auc_tests`."""
     if frame.empty:
         return "No other row of Table 4 has been trained on this split under this profile yet."
-    hits = frame[frame["holm"] < comparing.ALPHA]
+    hits = frame[frame["holm"] < paired_tests.ALPHA]
     favour = f", {(hits['first'] < hits['second']).sum()} of them in favour of the proposed fusion"
     return f"{len(hits)} of {len(frame)} differences stand after the adjustment{favour if len(hits) else ''}."

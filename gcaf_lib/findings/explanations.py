@@ -13,7 +13,7 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import gallery, overlays
 from gcaf_lib.display.style import CLASS_NAMES, NO_MAPS
 from gcaf_lib.evaluation import heatmaps, tumours
-from gcaf_lib.findings import agreement, borders, map_control, predictions
+from gcaf_lib.findings import agreement, map_control, map_localisation, predictions
 from gcaf_lib.findings.words import plural
 from gcaf_lib.terminal import cut
 from gcaf_lib.training.runs import RunError
@@ -53,7 +53,7 @@ def gather(
         if r.maps is not None and r.key not in kept:
             own = tumours.backbone_maps(r)
             kept[r.key] = {tumours.FUSED: heatmaps.fused(own, 8), **own, **tumours.whole_maps(r)}
-    scores = borders.judged(found, runs, dataset, images, clusters)
+    scores = map_localisation.judged(found, runs, dataset, images, clusters)
     every = [*known, tumours.PLACE, tumours.CENTRE, tumours.EDGE, tumours.RANDOM]
     scores["map"] = pd.Categorical(scores["map"], every, ordered=True)
     scores = scores.dropna(subset="map").sort_values(["map", "run", "row"]).astype({"map": str})
@@ -65,8 +65,8 @@ def maps_said(maps: Maps, verdicts: pd.DataFrame, randomised: pd.DataFrame | Non
     """Which runs' maps the page looks at, which of them it speaks of, and what `sanity.read` of random weights leaves open."""
     settings = maps.runs[0].settings
     apart = settings.data.protocol == "patients"
-    source = source_words(maps.runs, apart, maps.scores, maps.images, phantoms)
-    subject = map_control.subject_words(verdicts, settings.model.projection_norm, maps.names)
+    source = source_said(maps.runs, apart, maps.scores, maps.images, phantoms)
+    subject = map_control.subject_said(verdicts, settings.model.projection_norm, maps.names)
     return f"{source}\n\n{subject}{agreement.untrained_check_said(randomised, maps.chosen)}"
 
 
@@ -120,7 +120,7 @@ def gallery_caption(found: Sequence[gallery.Case], known: pd.DataFrame, seed: in
     )
 
 
-def source_words(
+def source_said(
     runs: Sequence[Any], apart: bool, scores: pd.DataFrame, images: pd.DataFrame, phantoms: bool = False
 ) -> str:
     """Which runs' maps, on which images, against whose borders. apart: the runs keep patients apart."""

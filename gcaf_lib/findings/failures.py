@@ -12,7 +12,7 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, dataset_audit, units, worth
-from gcaf_lib.findings import borders, predictions, words
+from gcaf_lib.findings import map_localisation, predictions, words
 
 SHARES = ("lowest third", "middle third", "highest third")
 
@@ -217,8 +217,8 @@ def by_size(tumour: pd.DataFrame) -> pd.DataFrame:
 def by_size_within(tumour: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """`rates` by thirds of the tumour's size within each class, with a column class."""
     sized = tumour[tumour["area"].notna()]
-    third = sized.groupby("label")["area"].transform(thirds, borders.TERCILES)
-    return rates_within(sized.assign(third=third), "third", borders.TERCILES, classes)
+    third = sized.groupby("label")["area"].transform(thirds, map_localisation.TERCILES)
+    return rates_within(sized.assign(third=third), "third", map_localisation.TERCILES, classes)
 
 
 def sizes_said(within: pd.DataFrame) -> str:
@@ -226,9 +226,9 @@ def sizes_said(within: pd.DataFrame) -> str:
     said = []
     for name, part in within.groupby("class", sort=False):
         third = part.set_index("label")
-        if not {borders.TERCILES[0], borders.TERCILES[2]} <= set(third.index):
+        if not {map_localisation.TERCILES[0], map_localisation.TERCILES[2]} <= set(third.index):
             continue  # tumours of one size
-        small, large = (third.loc[borders.TERCILES[k]] for k in (0, 2))
+        small, large = (third.loc[map_localisation.TERCILES[k]] for k in (0, 2))
         word = words.beside_interval(
             small,
             large,

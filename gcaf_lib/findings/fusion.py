@@ -262,6 +262,6 @@ def norm_cost(frame: pd.DataFrame, command: str) -> str:
     side = f"a {'loss' if line['difference'] < 0 else 'gain'} whose interval excludes 0"
     side = side if difference_intervals.separated(line) else verdicts.UNDECIDED
     return (
-        f"With LayerNorm minus without, in points of accuracy on the same images: {row_lists.difference_text(line)}, {side} "
+        f"With LayerNorm minus without, in points of accuracy on the same images: {row_lists.difference_said(line)}, {side} "
         f"({'one run' if line['pairs'] == 1 else f'{line.pairs:.0f} seeds'} of each)."
     )

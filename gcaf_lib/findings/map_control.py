@@ -74,7 +74,7 @@ def subject(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str | None
     return next((name for name in stored if name in kept), None)
 
 
-def control_words(judged: pd.DataFrame) -> str:
+def control_said(judged: pd.DataFrame) -> str:
     """What the control says of the maps: which pass, how many fail, and of which it says nothing."""
     text = ""
     real = judged[judged["map"] != tumours.RANDOM]
@@ -105,10 +105,10 @@ def control_words(judged: pd.DataFrame) -> str:
             )
         for row in control.paper_map(part).itertuples():
             text += f"The usual reading of the paper's figure, Grad-CAM on the last maps, both backbones: **{row.verdict}** ({share(row.pointing)}). "
-    return text + blind_words(real)
+    return text + blind_said(real)
 
 
-def blind_words(judged: pd.DataFrame) -> str:
+def blind_said(judged: pd.DataFrame) -> str:
     """What the negative control says: maps of untrained models."""
     known = judged.dropna(subset="blind")
     if known.empty:
@@ -124,7 +124,7 @@ def blind_words(judged: pd.DataFrame) -> str:
     )
 
 
-def subject_words(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
+def subject_said(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
     """On which of the runs' maps this chapter's conclusions rest, if on any."""
     chosen = subject(judged, norm, kept)
     alike = judged[judged["projection_norm"] == norm]

@@ -67,7 +67,7 @@ def same_course(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def course_text(frame: pd.DataFrame) -> str:
+def course_said(frame: pd.DataFrame) -> str:
     """`same_course` as a list; empty where there is no pair."""
     out = []
     for r in frame.itertuples():

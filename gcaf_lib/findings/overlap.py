@@ -21,10 +21,10 @@ def split_note(chapter: Any) -> None:
     """Show of how many test images training knows a copy or the patient, and where that is followed up."""
     from IPython.display import Markdown, display
 
-    display(Markdown(split_text(known(chapter), chapter.settings.data.protocol)))
+    display(Markdown(split_said(known(chapter), chapter.settings.data.protocol)))
 
 
-def split_text(found: pd.Series, protocol: str) -> str:
+def split_said(found: pd.Series, protocol: str) -> str:
     """The note of `split_note` as Markdown, from what `known` gives."""
     text = (
         f"**Mind the split.** The split in use is `{protocol}`. Of its {found['images']:,.0f} test images, "

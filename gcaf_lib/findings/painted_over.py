@@ -69,7 +69,7 @@ def changed_table(found: Effects) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["Class, fill", *GAPS])
 
 
-def painted_words(
+def painted_said(
     found: Effects,
     asked: pd.DataFrame,
     runs: Sequence[Any],

@@ -12,7 +12,7 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.display import names, tables
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import calibration, intervals, metrics, worth
+from gcaf_lib.evaluation import calibration_measures, intervals, metrics, worth
 from gcaf_lib.findings import words
 from gcaf_lib.findings.temperature_scaling import fitted
 from gcaf_lib.paper import attainability, checks, registry, verdicts
@@ -199,7 +199,7 @@ def calibrations(records: Sequence[Any]) -> pd.DataFrame:
     for which, name in (("raw", "raw"), ("ema", "EMA")):
         found = fitted(records, which)
         plain = [(r.labels(), r.probabilities("test", which)) for r in records]
-        scaled = [(labels, calibration.scale(p, t)) for (labels, p), t in zip(plain, found)]
+        scaled = [(labels, calibration_measures.scale(p, t)) for (labels, p), t in zip(plain, found)]
         for state, answers, t in (("as trained", plain, [1.0] * len(found)), ("scaled", scaled, found)):
             line = {"Weights": name, "Probabilities": state, "T": _mean_sd(t, 2)}
             for head, measure in _CALIBRATION.items():
@@ -209,11 +209,11 @@ def calibrations(records: Sequence[Any]) -> pd.DataFrame:
 
 
 _CALIBRATION = {
-    "ECE": calibration.ece,
-    "ECE, equal mass": functools.partial(calibration.ece, equal_mass=True),
-    "Class-wise ECE": calibration.classwise_ece,
-    "Brier": calibration.brier,
-    "NLL": calibration.nll,
+    "ECE": calibration_measures.ece,
+    "ECE, equal mass": functools.partial(calibration_measures.ece, equal_mass=True),
+    "Class-wise ECE": calibration_measures.classwise_ece,
+    "Brier": calibration_measures.brier,
+    "NLL": calibration_measures.nll,
 }
 
 

@@ -32,7 +32,7 @@ def price(runs: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns)
 
 
-def price_words(frame: pd.DataFrame) -> str:
+def price_said(frame: pd.DataFrame) -> str:
     """What ImageNet networks cost beside miniatures, and how far seconds compare; "" where one side has no run. frame: of `price`."""
     if len(frame) < 2:
         return ""

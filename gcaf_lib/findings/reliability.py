@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import tables
-from gcaf_lib.evaluation import calibration, confidence, worth
+from gcaf_lib.evaluation import calibration_measures, confidence, worth
 from gcaf_lib.findings import matched, temperature_scaling, words
 from gcaf_lib.paper import published as paper
 
@@ -39,7 +39,7 @@ def chance(own: Sequence[float], draws: np.ndarray) -> str:
 
 def ece_by_chance_said(records: Sequence[Any]) -> str:
     """`chance` of the test parts of some runs."""
-    own = [calibration.ece(r.labels(), r.probabilities()) for r in records]
+    own = [calibration_measures.ece(r.labels(), r.probabilities()) for r in records]
     return chance(own, np.stack([confidence.perfect_ece(r.probabilities()) for r in records]))
 
 
@@ -74,12 +74,12 @@ def by_scaling(records: Sequence[Any], clusters: np.ndarray) -> worth.Worth:
 
 
 def before_and_after_scaling(record: Any) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
-    """Bins (`calibration.reliability`) and ECE of a run's test part by title: as trained, and at the run's own temperature."""
+    """Bins (`calibration_measures.reliability`) and ECE of a run's test part by title: as trained, and at the run's own temperature."""
     labels, probs, (t,) = record.labels(), record.probabilities(), temperature_scaling.fitted([record])
-    shown = {"As trained": probs, f"T = {t:.2f}": calibration.scale(probs, t)}
+    shown = {"As trained": probs, f"T = {t:.2f}": calibration_measures.scale(probs, t)}
     return tuple(
         {title: measure(labels, one) for title, one in shown.items()}
-        for measure in (calibration.reliability, calibration.ece)
+        for measure in (calibration_measures.reliability, calibration_measures.ece)
     )
 
 
@@ -117,9 +117,9 @@ def temperature(
         "Intervals of calibration errors hold the truth less often than in 95 of 100 cases (chapter 19 tells how often): a verdict near an "
         "end is weak. "
     )
-    if edge := sum(calibration.at_edge(one) for one in found):
+    if edge := sum(calibration_measures.at_edge(one) for one in found):
         text += (
-            f"In {edge} of {len(found)} runs the search ended at its edge (1/{calibration.EDGE} or {calibration.EDGE}): "
+            f"In {edge} of {len(found)} runs the search ended at its edge (1/{calibration_measures.EDGE} or {calibration_measures.EDGE}): "
             "there no temperature fits, and the number is the edge's. "
         )
     off = words.over_runs(np.subtract(found, 1))  # whether T differs from 1

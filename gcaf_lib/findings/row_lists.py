@@ -9,7 +9,7 @@ import pandas as pd
 from gcaf_lib.findings import ablation, ablation_tables, difference_intervals, table_rows, words
 
 
-def difference_text(line: pd.Series) -> str:
+def difference_said(line: pd.Series) -> str:
     """`−0.57 (−1.99 to +0.85)`: the difference to the reference with its interval; on a grouped split by picture too."""
     if not line["pairs"]:
         return "–"
@@ -26,7 +26,7 @@ def listed(part: pd.DataFrame, names: Mapping[str, str] | None = None, seeds: bo
     seeds: whether to say behind a row that it is compared by one seed.
     """
     known = [
-        f"{(names or {}).get(r['row'], r['row'])} {difference_text(r)}{' (one seed)' * (seeds and r['pairs'] == 1)}"
+        f"{(names or {}).get(r['row'], r['row'])} {difference_said(r)}{' (one seed)' * (seeds and r['pairs'] == 1)}"
         for _, r in part.iterrows()
     ]
     return "; ".join(known) or "none"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.evaluation import comparing, folds, intervals
+from gcaf_lib.evaluation import folds, intervals, paired_tests
 from gcaf_lib.findings import matched, significance, words
 
 
@@ -45,7 +45,7 @@ def permuted_said(frame: pd.DataFrame, sweep: Callable[[str], str]) -> str:
         f"seed {r.first} minus seed {r.second} {words.signed(100 * r.difference)} points, {_p(r.p)}, by picture {words.signed(100 * r.picture)}, {_p(r.picture_p)}"
         for r in frame.itertuples()
     )
-    hits, copied = (int((frame[name] < comparing.ALPHA).sum()) for name in ("p", "picture_p"))
+    hits, copied = (int((frame[name] < paired_tests.ALPHA).sum()) for name in ("p", "picture_p"))
     told = (
         f"In {hits} of {len(frame)}, by picture in {copied}, that test calls the method different from itself. It speaks of two trained models "
         "and not of two methods: where a row was trained once, it can't show that one method is worse than another."
@@ -62,4 +62,4 @@ def permuted_said(frame: pd.DataFrame, sweep: Callable[[str], str]) -> str:
 
 def _p(value: float) -> str:
     """`p = 0.031`, or `p < 0.001`."""
-    return f"p {'' if value < 0.0005 else '= '}{significance.p_text(value)}"
+    return f"p {'' if value < 0.0005 else '= '}{significance.p_said(value)}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.evaluation import clustered, comparing
+from gcaf_lib.evaluation import clustered, paired_tests
 from gcaf_lib.findings import significance, table_rows, words
 from gcaf_lib.paper import published_gaps
 
@@ -76,7 +76,7 @@ def scatter(found: significance.Tables, reference: Sequence[Any]) -> pd.DataFram
     """place, row, seeds, sd: how far each printed row's accuracy minus the proposed model's scatters over common seeds."""
     base, lines = significance.method(reference), []
     for place, row, runs in printed_rivals(found):
-        gaps = [runs[s].right.mean() - base[s].right.mean() for s in comparing.shared(runs, base)]
+        gaps = [runs[s].right.mean() - base[s].right.mean() for s in paired_tests.shared(runs, base)]
         lines.append((place, row, len(gaps), np.std(gaps, ddof=1) if len(gaps) > 1 else np.nan))
     return pd.DataFrame(lines, columns=["place", "row", "seeds", "sd"])
 
@@ -99,7 +99,7 @@ def pooled(frame: pd.DataFrame, own: float, runs: int) -> pd.DataFrame:
     lines = {}
     for kind, places in KINDS.items():
         part = frame[frame["place"].isin(places)]
-        sd, df = comparing.pooled_sd(part["sd"], part["seeds"])
+        sd, df = paired_tests.pooled_sd(part["sd"], part["seeds"])
         source = "pairs" if df else ""
         # every row is compared with the same runs, so the rows' differences go up and down together: as many
         # degrees of freedom as one row has
@@ -108,7 +108,7 @@ def pooled(frame: pd.DataFrame, own: float, runs: int) -> pd.DataFrame:
             sd, df, source = np.sqrt(2) * own, runs - 1, "runs"
         if not sd > 0:
             sd, df, source = np.nan, 0, ""
-        low, high = comparing.sd_interval(sd, df) if df else (np.nan, np.nan)
+        low, high = paired_tests.sd_interval(sd, df) if df else (np.nan, np.nan)
         lines[kind] = {"sd": float(sd), "df": df, "source": source, "low": low, "high": high}
         lines[kind] |= {"narrow": part["sd"].min(), "wide": part["sd"].max()}
     return pd.DataFrame.from_dict(lines, orient="index")
@@ -145,9 +145,9 @@ def shared_errors(found: significance.Tables, reference: Sequence[Any]) -> pd.Da
     """place, row, share: of the proposed model's errors how many each trained row makes as well."""
     base = significance.method(reference)
     lines = [
-        (place, row, comparing.overlap(base, runs))
+        (place, row, paired_tests.overlap(base, runs))
         for place, row, runs in printed_rivals(found)
-        if comparing.shared(base, runs)
+        if paired_tests.shared(base, runs)
     ]
     return pd.DataFrame(lines, columns=["place", "row", "share"]).dropna(ignore_index=True)
 

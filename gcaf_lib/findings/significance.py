@@ -10,7 +10,7 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
-from gcaf_lib.evaluation import comparing, folds, intervals, units, worth
+from gcaf_lib.evaluation import folds, intervals, paired_tests, units, worth
 from gcaf_lib.findings import table_rows, words
 from gcaf_lib.paper import published_gaps
 from gcaf_lib.training import experiments
@@ -28,12 +28,12 @@ CAVEAT = {  # by profile: what its runs are too small to say (`words.of_profile`
 }
 
 
-def method(records: Sequence[Any]) -> dict[int, comparing.Run]:
+def method(records: Sequence[Any]) -> dict[int, paired_tests.Run]:
     """Run records of one row as `comparing` takes them, by seed."""
-    return {r.seed: comparing.Run(r.rows(), r.labels(), r.probabilities()) for r in records}
+    return {r.seed: paired_tests.Run(r.rows(), r.labels(), r.probabilities()) for r in records}
 
 
-def rivals(experiment: str, found: Mapping[str, Sequence[Any]]) -> dict[str, dict[int, comparing.Run]]:
+def rivals(experiment: str, found: Mapping[str, Sequence[Any]]) -> dict[str, dict[int, paired_tests.Run]]:
     """Rows of an experiment but the proposed model's own, trained or not, in the experiment's order."""
     own = table_rows.proposed(experiment)
     rows = [row.label for row in experiments.experiment(experiment).rows if row.label not in own]
@@ -48,17 +48,17 @@ def tests(
     n: int = intervals.PERMUTATIONS,
     pictures: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """`comparing.table` of every rival of Tables 4, 5 and 6 with the proposed model, and what the paper prints.
+    """`paired_tests.table` of every rival of Tables 4, 5 and 6 with the proposed model, and what the paper prints.
 
     found: table ("Table 4") to `chapter.records` of its experiment; reference: records of the proposed model.
-    Columns before those of `comparing.compare`: place, row, published (the paper's difference as a fraction,
+    Columns before those of `paired_tests.compare`: place, row, published (the paper's difference as a fraction,
     NaN for a row that it doesn't have), picture (the difference with each picture weighing 1, where pictures
     (N,) of `units.pictures` are given and the split is a grouped one). Holm's adjustment is over the rows of one table.
     """
     base, frames = method(reference), []
     for place, name in TESTED.items():
         records = found.get(place, {})
-        frame = comparing.table(base, rivals(name, records), groups, test_to_train, n)
+        frame = paired_tests.table(base, rivals(name, records), groups, test_to_train, n)
         theirs = published_gaps.published(place).set_index("row")["gap"]
         frame.insert(0, "place", place)
         frame.insert(2, "published", [-theirs.get(row, np.nan) for row in frame["row"]])
@@ -84,7 +84,7 @@ def _by_picture(records, second, groups, pictures, n: int) -> tuple[float, float
     """Difference of records and the method `second` with each picture weighing 1, and the p of its permutation by patient;
     NaN where that is not asked."""
     first = method(records)
-    seeds = comparing.shared(first, second)
+    seeds = paired_tests.shared(first, second)
     if pictures is None or not seeds or not worth.grouped(records):
         return np.nan, np.nan
     rows = first[seeds[0]].rows
@@ -125,10 +125,10 @@ def _points(value: float) -> str:
 
 def p_pair(p: float, adjusted: float) -> str:
     """`0.031 (0.094)`: a p-value, and Holm's."""
-    return f"{p_text(p)} ({p_text(adjusted)})" if np.isfinite(p) else "–"
+    return f"{p_said(p)} ({p_said(adjusted)})" if np.isfinite(p) else "–"
 
 
-def p_text(p: float) -> str:
+def p_said(p: float) -> str:
     """A p-value to three decimals, or `< 0.001`."""
     return "–" if not np.isfinite(p) else "< 0.001" if p < 0.0005 else f"{p:.3f}"
 
@@ -152,7 +152,7 @@ def verdict_said(frame: pd.DataFrame) -> str:
             # McNemar is about one seed's two models: which of them is better is a question to that seed
             way = group["only_first"] - group["only_second"] if test == "mcnemar" else group["difference"]
             hit, back = (
-                group[(group[f"{test}_holm"] < comparing.ALPHA) & (sign * way > 0)] for sign in (-1, 1)
+                group[(group[f"{test}_holm"] < paired_tests.ALPHA) & (sign * way > 0)] for sign in (-1, 1)
             )
             if group.empty:
                 continue
@@ -178,7 +178,7 @@ def by_patient_said(frame: pd.DataFrame, sweep: Callable[[str], str]) -> str:
         for words_, test, value in (("", "permutation", "difference"), ("by picture ", "picture", "picture")):
             if known[f"{test}_holm"].isna().all():
                 continue  # not asked
-            hit = known[known[f"{test}_holm"] < comparing.ALPHA]
+            hit = known[known[f"{test}_holm"] < paired_tests.ALPHA]
             worse, better = hit[hit[value] < 0]["row"], hit[hit[value] > 0]["row"]
             said.append(
                 f"{words_}{len(worse)} of {len(known)} significantly worse after Holm's adjustment"

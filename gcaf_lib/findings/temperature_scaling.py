@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gcaf_lib.display import tables
-from gcaf_lib.evaluation import bootstrap, calibration, worth
+from gcaf_lib.evaluation import bootstrap, calibration_measures, worth
 from gcaf_lib.findings import words
 from gcaf_lib.paper import verdicts
 
@@ -19,7 +19,9 @@ def by_one_temperature(
     """Confidence minus accuracy of the test answers scaled by a temperature from elsewhere, and by how much it changes the NLL;
     pictures: to weigh each picture 1."""
     trained = worth.of_records(records)
-    scaled = [[one._replace(probs=calibration.scale(one.probs, t)) for one in parts] for parts in trained]
+    scaled = [
+        [one._replace(probs=calibration_measures.scale(one.probs, t)) for one in parts] for parts in trained
+    ]
     asked = ("excess", "nll")
     before, after = (bootstrap.samples(one, clusters, asked, pictures=pictures) for one in (trained, scaled))
     gap = worth.of_sample("nll", after["nll"] - before["nll"], least=-np.inf)
@@ -29,7 +31,8 @@ def by_one_temperature(
 def fitted(records: Sequence[Any], which: str = "ema") -> list[float]:
     """Each run's temperature, fitted on its own validation part."""
     return [
-        calibration.temperature(r.labels("validation"), r.probabilities("validation", which)) for r in records
+        calibration_measures.temperature(r.labels("validation"), r.probabilities("validation", which))
+        for r in records
     ]
 
 
@@ -42,7 +45,9 @@ def by_temperature(records: Sequence[Any], grid: np.ndarray) -> dict[str, list[n
 
 def _nll(record: Any, t: float, part: str = "test") -> float:
     """Negative log-likelihood of a part at the temperature t."""
-    return calibration.nll(record.labels(part), calibration.scale(record.probabilities(part), t))
+    return calibration_measures.nll(
+        record.labels(part), calibration_measures.scale(record.probabilities(part), t)
+    )
 
 
 def temperature_cost_said(

@@ -45,7 +45,7 @@ def alone_table(found: Effects) -> pd.DataFrame:
     )
 
 
-def alone_words(found: Effects) -> str:
+def alone_said(found: Effects) -> str:
     """What tumours say by themselves: in which classes they are named rightly more often than what lies elsewhere."""
     right = found[ALONE, "right"]
     said = [

@@ -12,7 +12,7 @@ from gcaf_lib.display import names
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.findings import borders, explanations
+from gcaf_lib.findings import explanations, map_localisation
 from gcaf_lib.findings.words import by_side, shift, some, spans
 
 BLACK = 16  # of 255: darker is no tissue
@@ -27,9 +27,11 @@ def black_said(maps: explanations.Maps, small: np.ndarray, clusters: np.ndarray)
 
 
 def by_size(scores: pd.DataFrame) -> pd.DataFrame:
-    """`borders.scores` by third of the tumour's size, small ones first."""
-    found = borders.scores(scores, "size")
-    return found.sort_values("size", key=lambda sizes: sizes.map(borders.TERCILES.index), kind="stable")
+    """`map_localisation.scores` by third of the tumour's size, small ones first."""
+    found = map_localisation.scores(scores, "size")
+    return found.sort_values(
+        "size", key=lambda sizes: sizes.map(map_localisation.TERCILES.index), kind="stable"
+    )
 
 
 def by_answer(scores: pd.DataFrame, pictures: np.ndarray) -> pd.DataFrame:
@@ -38,19 +40,19 @@ def by_answer(scores: pd.DataFrame, pictures: np.ndarray) -> pd.DataFrame:
 
 
 def sized(scores: pd.DataFrame, by: str, pictures: np.ndarray) -> pd.DataFrame:
-    """`borders.scores`, and of how many pictures and patient groups each line is; pictures (N,): `units.pictures`."""
+    """`map_localisation.scores`, and of how many pictures and patient groups each line is; pictures (N,): `units.pictures`."""
     parts = scores.groupby(by, observed=True)
     counts = parts.agg(
         pictures=("row", lambda rows: len(np.unique(pictures[rows]))), groups=("group", "nunique")
     )
-    return borders.scores(scores, by).join(counts, on=by)
+    return map_localisation.scores(scores, by).join(counts, on=by)
 
 
 def counted(found: pd.DataFrame, by: str) -> pd.DataFrame:
-    """`borders.wide` of `sized`, with its pictures and patient groups beside its images."""
+    """`map_localisation.wide` of `sized`, with its pictures and patient groups beside its images."""
     lines = found.loc[found["measure"] == "iou", ["n", "pictures", "groups"]]
     counts = {"Images (pictures, groups)": [f"{n:,} ({p:,}, {g:,})" for n, p, g in lines.to_numpy()]}
-    return borders.wide(found, by).drop(columns="Images").assign(**counts)
+    return map_localisation.wide(found, by).drop(columns="Images").assign(**counts)
 
 
 def cells_table(both: pd.DataFrame) -> pd.DataFrame:
@@ -60,7 +62,7 @@ def cells_table(both: pd.DataFrame) -> pd.DataFrame:
 
 
 def rivals_table(rivals: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """A reader's table of `borders.against` for each rival."""
+    """A reader's table of `map_localisation.against` for each rival."""
     parts = [d.assign(rival=names.map_name(key)) for key, d in rivals.items()]
     frame = pd.concat(parts, ignore_index=True)
     told = [frame["low"] > 0, frame["high"] < 0]
@@ -87,7 +89,9 @@ def cells(scores: pd.DataFrame, maps: Sequence[str], pictures: np.ndarray) -> pd
     part = part.assign(cell=part["class"] + ", " + part["size"].astype(str))
     rank = {
         v: k
-        for k, v in enumerate([*(f"{c}, {s}" for c in CLASS_NAMES.values() for s in borders.TERCILES), *maps])
+        for k, v in enumerate(
+            [*(f"{c}, {s}" for c in CLASS_NAMES.values() for s in map_localisation.TERCILES), *maps]
+        )
     }
     both = sized(part, "cell", pictures)
     return both.sort_values(["cell", "map"], key=lambda column: column.map(rank))
@@ -95,22 +99,25 @@ def cells(scores: pd.DataFrame, maps: Sequence[str], pictures: np.ndarray) -> pd
 
 def cells_caption(scores: pd.DataFrame) -> str:
     """What `cells_table` shows, and where the thirds of the tumours' sizes end; scores: of `explanations.Maps`."""
-    ends = " and ".join(f"{edge:.2%}" for edge in borders.edges(scores))
+    ends = " and ".join(f"{edge:.2%}" for edge in map_localisation.edges(scores))
     return (
         f"By class and third of the tumour's size (thirds of all tumours here: up to {ends} of the image): mean and 95% "
         "cluster-bootstrap interval over patient groups. An image counts once a run."
     )
 
 
-def cells_words(scores: pd.DataFrame, maps: Sequence[str]) -> str:
+def cells_said(scores: pd.DataFrame, maps: Sequence[str]) -> str:
     """In which classes and sizes the first map points into the tumour more often than every other, and where less than one."""
     shown, *rivals = maps
     sides: dict[str, list[str]] = {"above": [], "below": []}
-    for name, size in itertools.product(CLASS_NAMES.values(), borders.TERCILES):
+    for name, size in itertools.product(CLASS_NAMES.values(), map_localisation.TERCILES):
         part = scores[(scores["class"] == name) & (scores["size"] == size)]
         if part.empty:
             continue
-        found = [borders.against(part, shown, rival).set_index("measure").loc["pointing"] for rival in rivals]
+        found = [
+            map_localisation.against(part, shown, rival).set_index("measure").loc["pointing"]
+            for rival in rivals
+        ]
         if all(d.low > 0 for d in found):
             sides["above"].append(f"{size} {name.lower()}")
         elif any(d.high < 0 for d in found):
@@ -122,12 +129,12 @@ def cells_words(scores: pd.DataFrame, maps: Sequence[str]) -> str:
     )
 
 
-def tumour_words(
+def tumour_said(
     chosen: str | None, rivals: Mapping[str, pd.DataFrame], scores: pd.DataFrame, phantoms: bool = False
 ) -> str:
-    """Does the chosen map beat maps that don't know the image? rivals: name to `borders.against`.
+    """Does the chosen map beat maps that don't know the image? rivals: name to `map_localisation.against`.
 
-    scores: of `borders.scores`. Where no map passed the control, nothing is concluded.
+    scores: of `map_localisation.scores`. Where no map passed the control, nothing is concluded.
     """
     if chosen is None:
         return "No map passes the control, so neither a win nor a loss above is evidence about the model."

@@ -106,16 +106,16 @@ def end(value: float, decimals: int, show: Callable[[float, int], str] = number)
     return show(value, decimals)
 
 
-def unseen(trainings: int) -> str:
+def _no_difference(trainings: int) -> str:
     """What an interval that holds 0 tells, by what it allows for: patients and, with two or more seeds, also trainings."""
     return f"no difference that these {'images, patients and trainings' if trainings > 1 else 'images and patients'} can resolve"
 
 
 def difference_said(one: Worth, copied: Worth | None, lower: str, higher: str, same: str = "") -> str:
     """`−1.3 points (−2.6 to −0.1): a fall, by picture …: a fall`: `points` and `by_side` of a difference, each by itself; same:
-    of one that holds 0 (else `unseen`)."""
+    of one that holds 0 (else `_no_difference`)."""
     said = (
-        f"{points(some)}: {by_side(some, lower, higher, same or unseen(some.n))}"
+        f"{points(some)}: {by_side(some, lower, higher, same or _no_difference(some.n))}"
         for some in (one, copied)
         if some
     )

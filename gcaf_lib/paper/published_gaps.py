@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.evaluation import comparing, intervals
+from gcaf_lib.evaluation import intervals, paired_tests
 from gcaf_lib.paper import checks, claims
 from gcaf_lib.paper import published as paper
 from gcaf_lib.terminal import many
@@ -39,8 +39,8 @@ def published(place: str | None = None, overlap: Mapping[str, float] | None = No
         for f in claims.rivals(where):
             other = round(f.fraction * n)
             both = None if where not in (overlap or {}) else round(overlap[where] * wrong)
-            at = np.nan if both is None else comparing.mid_p(n - other - both, wrong - both)
-            p = comparing.separable(right, other, n)
+            at = np.nan if both is None else paired_tests.mid_p(n - other - both, wrong - both)
+            p = paired_tests.separable(right, other, n)
             lines.append((where, f.row, top - f.fraction, right - other, *p, at))
     return pd.DataFrame(lines, columns=COLUMNS)
 
@@ -51,7 +51,7 @@ def levels(place: str | None = None) -> list[float]:
     return [top, *(top - published(place)["gap"])]
 
 
-def significant(frame: pd.DataFrame, alpha: float = comparing.ALPHA) -> pd.DataFrame:
+def significant(frame: pd.DataFrame, alpha: float = paired_tests.ALPHA) -> pd.DataFrame:
     """Per table and in all: how many of the paper's gaps McNemar finds whatever the overlap, at chance's, at best.
 
     wilson: rows outside the 95% Wilson interval of the headline accuracy alone; measured: gaps of tables with an overlap.
@@ -96,10 +96,10 @@ def needed(frame: pd.DataFrame, runs: Sequence[int], test_to_train: float) -> pd
         line: dict[str, Any] = {"Table": r.place.removeprefix("Table "), "Row": r.row}
         line["Gap (points)"] = f"{100 * r.gap:.2f}"
         for n in runs:
-            line[f"sd at most, {n} runs"] = f"{100 * comparing.largest_sd(r.gap, n):.2f}"
+            line[f"sd at most, {n} runs"] = f"{100 * paired_tests.largest_sd(r.gap, n):.2f}"
         if r.sd > 0:
-            plain = comparing.runs_needed(r.gap, r.sd)
-            corrected = comparing.runs_needed(r.gap, r.sd, test_to_train)
+            plain = paired_tests.runs_needed(r.gap, r.sd)
+            corrected = paired_tests.runs_needed(r.gap, r.sd, test_to_train)
             line["sd here"] = f"{100 * r.sd:.2f}"
             line["Runs needed, paired t"] = plain or "> 10,000"
             line["Runs needed, corrected t"] = corrected or "> 10,000, if any"
@@ -157,7 +157,7 @@ def images_said(counted: pd.DataFrame, shares: pd.DataFrame) -> str:
     here, may be none."""
     _, n, right = headline()
     whole = counted.iloc[-1]
-    needs, best = comparing.smallest_gap(right, n), comparing.smallest_gap(right, n, 1.0)
+    needs, best = paired_tests.smallest_gap(right, n), paired_tests.smallest_gap(right, n, 1.0)
     said = (
         f"On {n} images, against {right} right, a rival whose errors are independent must have {needs} fewer images right ({100 * needs / n:.2f} points) for a "
         f"significant difference at 5%; in the most favourable case, where it makes every error of the proposed model, {best} ({100 * best / n:.2f} points). Of the "
@@ -168,7 +168,7 @@ def images_said(counted: pd.DataFrame, shares: pd.DataFrame) -> str:
         other = shares["place"] == "Table 6"
         kinds = [
             f"{part['share'].mean():.0%} {where} ({many(len(part), 'row')}: {part['share'].min():.0%} to {part['share'].max():.0%}), at which "
-            f"{comparing.smallest_gap(right, n, part['share'].mean())} images are needed"
+            f"{paired_tests.smallest_gap(right, n, part['share'].mean())} images are needed"
             for where, part in (("with the same backbones", shares[~other]), ("with others", shares[other]))
             if len(part)
         ]
@@ -184,8 +184,8 @@ def images_said(counted: pd.DataFrame, shares: pd.DataFrame) -> str:
 
 
 def _needs(lines: pd.DataFrame, test_to_train: float = 0.0) -> list[int | None]:
-    """Runs that each gap needs at its own spread (`comparing.runs_needed`)."""
-    return [comparing.runs_needed(r.gap, r.sd, test_to_train) for r in lines.itertuples()]
+    """Runs that each gap needs at its own spread (`paired_tests.runs_needed`)."""
+    return [paired_tests.runs_needed(r.gap, r.sd, test_to_train) for r in lines.itertuples()]
 
 
 def _or_more(needs: list[int | None]) -> str:
@@ -197,10 +197,10 @@ def backwards_said(lines: pd.DataFrame, runs: Sequence[int], test_to_train: floa
     level, n = paper.published("§5.7", metric="significance level"), headline()[1]
     rivals = lines[lines["place"] == "Table 6"]
     narrow, smallest, middle = rivals["gap"].min(), lines["gap"].min(), runs[len(runs) // 2]
-    most = ", ".join(f"{100 * comparing.largest_sd(narrow, r):.2f} points with {r} runs" for r in runs)
+    most = ", ".join(f"{100 * paired_tests.largest_sd(narrow, r):.2f} points with {r} runs" for r in runs)
     said = [
         f"For *all* rows of Table 6, the baselines that Section 5.7 speaks of, the differences may scatter by no more than {most}; for every row of all four tables by no "
-        f"more than {100 * comparing.largest_sd(smallest, middle):.2f} with {middle}. One test image is {100 / n:.2f} points."
+        f"more than {100 * paired_tests.largest_sd(smallest, middle):.2f} with {middle}. One test image is {100 / n:.2f} points."
     ]
     if (lines["sd"] > 0).all():
         never = _needs(lines, test_to_train).count(None)
