@@ -25,16 +25,17 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"training.ema": 0.99}
 
 # %% tags=["hide-input"]
+
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, prose, tables
-from gcaf_lib.findings import overlap, training
+from gcaf_lib.findings import overlap, stages, training
 
 chapter = open_chapter("06_training", profile, overrides)
 runs = chapter.proposed_runs(train=True)
-starts = training.stage0_records(runs)
+starts = stages.stage0_records(runs)
 chapter.strip(runs, starts)
 overlap.split_note(chapter)
 
@@ -147,7 +148,7 @@ curves.convergence(histories, stage=2)
 
 # %%
 tables.show(
-    training.stages(runs),
+    stages.stages(runs),
     name="tab-stages",
     caption="Accuracy and loss of each stage at the epoch that was kept: mean ± standard deviation over the "
     "seeds.",

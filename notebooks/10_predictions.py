@@ -26,13 +26,14 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]
+
 import pandas as pd
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import overlays, pictures, tables
 from gcaf_lib.evaluation import control
-from gcaf_lib.findings import overlap, predictions
+from gcaf_lib.findings import image_answers, overlap, predictions
 
 chapter = open_chapter("10_predictions", profile, overrides, need_images=True)
 runs = chapter.proposed_runs(train=True)
@@ -48,7 +49,7 @@ overlap.split_note(chapter)
 # probability of each class:
 
 # %% mystnb={"image": {"alt": "Images of the test part, two of each class, each with bars of the four class probabilities; all answers are right."}, "figure": {"name": "fig-predictions", "caption": "Right answers of the first seed, drawn at random, two per class, with the probability of each class (the paper's Figure 12)."}}
-answers = predictions.answers(runs[0], chapter.dataset)
+answers = image_answers.answers(runs[0], chapter.dataset)
 drawn = predictions.drawn(answers)
 pictures.predictions(drawn, folder, classes)
 

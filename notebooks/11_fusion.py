@@ -29,12 +29,21 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
+
 import numpy as np
 import pandas as pd
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import prose, table_charts, tables
-from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, fusion, matched, words
+from gcaf_lib.findings import (
+    ablation,
+    ablation_summary,
+    ablation_tables,
+    fusion,
+    fusion_gradients,
+    matched,
+    words,
+)
 
 chapter = open_chapter("11_fusion", profile, overrides)
 records, norm_records = (matched.table_records(chapter, name) for name in ("table-4", "projection-norm"))
@@ -80,7 +89,7 @@ settings = chapter.settings.replace({"model.fusion": "gcaf"})
 side, width = settings.data.image_size, settings.model.width
 images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("float32")
 streams = fusion.streams(settings.model, side, images)
-gradients = fusion.gradients(streams, width)
+gradients = fusion_gradients.gradients(streams, width)
 tables.show(
     fusion.gradient_table(gradients),
     name="tab-fusion-gradients",

@@ -29,9 +29,18 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
+
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import cost_chart, prose, table_charts, tables
-from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, comparison, matched, split_records
+from gcaf_lib.findings import (
+    ablation,
+    ablation_summary,
+    ablation_tables,
+    comparison,
+    matched,
+    split_records,
+    stages,
+)
 from gcaf_lib.training import experiments
 
 chapter = open_chapter("13_comparison", profile, overrides)
@@ -103,7 +112,7 @@ prose.say(summary, comparison.after_stage0_said(fold_records, chapter.dataset))
 
 # %%
 costs = comparison.costs(chapter.profile, chapter.overrides)
-training_times = comparison.training_times(records)
+training_times = stages.training_times(records)
 tables.show(
     comparison.costs_text(costs, training_times),
     name="tab-costs",

@@ -29,13 +29,14 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
+
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import power, prose, tables
 from gcaf_lib.evaluation import units
-from gcaf_lib.findings import delong, matched, seed_spread, significance, table_rows, words
+from gcaf_lib.findings import delong, matched, p_values, seed_spread, significance, table_rows, words
 from gcaf_lib.paper import published_gaps
 
 chapter = open_chapter("15_significance", profile, overrides)
@@ -74,7 +75,7 @@ Markdown(published_gaps.claim_said(paper_gaps))
 # %%
 images = splits.load(chapter.settings.data, chapter.dataset)["part"].value_counts()
 test_to_train = float(images["test"] / images["train"])
-tests = significance.tests(table_runs, proposed, clusters, test_to_train)
+tests = p_values.tests(table_runs, proposed, clusters, test_to_train)
 tables.show(
     significance.tests_text(tests),
     name="tab-tests",

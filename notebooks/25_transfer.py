@@ -31,11 +31,21 @@ profile = "cpu"  # both recipes are compared whatever stands here; under "demo" 
 overrides = {}
 
 # %% tags=["hide-input"]
+
+
 from IPython.display import Markdown, display
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import curves, prose, split_ladder, tables
-from gcaf_lib.findings import full_networks, matched, recipes, scorecard, split_records, training, transfer
+from gcaf_lib.findings import (
+    full_networks,
+    matched,
+    recipes,
+    scorecard,
+    split_records,
+    stages,
+    transfer,
+)
 
 chapter = open_chapter("25_transfer", profile, overrides)
 under_transfer = chapter.under(split_records.TRANSFER)
@@ -62,7 +72,7 @@ chapter.strip(miniatures, imagenet, on_three_classes, fusion_folds, other_recipe
 
 # %%
 both = {"Miniatures": chapter.under("cpu").settings, "ImageNet": under_transfer.settings}
-tables.show(training.differing(both), "tab-transfer-settings", "The two recipes, where they differ.")
+tables.show(transfer.differing(both), "tab-transfer-settings", "The two recipes, where they differ.")
 
 # %% [markdown]
 # ## What it changes
@@ -114,7 +124,7 @@ prose.say(tumour_classes.beside_reported(tumours_alone), slices, fewer)
 
 # %%
 tables.show(
-    training.stages(on_folds["ImageNet"]),
+    stages.stages(on_folds["ImageNet"]),
     name="tab-transfer-stages",
     caption="Stages of the runs with ImageNet weights on patient-disjoint folds: mean ± standard deviation over the "
     "runs, at the kept epoch. Validation figures are of plain images, training figures of augmented and mixed ones.",

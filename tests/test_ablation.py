@@ -21,6 +21,7 @@ from gcaf_lib.findings import (
     difference_intervals,
     first_place,
     fusion,
+    fusion_gradients,
     matched,
     mixup_ema,
     reliability,
@@ -577,7 +578,7 @@ def test_under_a_table_on_folds_stands_which_seeds_it_compares_and_what_trains_t
 
 
 def test_a_table_on_the_page_s_split_is_measured_beside_all_runs_of_the_proposed_model():
-    page = SimpleNamespace(dataset=None, proposed_runs=lambda: runs(6), made=("cpu", "paper"))
+    page = SimpleNamespace(dataset=None, proposed_runs=lambda: runs(6), profile_and_split=("cpu", "paper"))
     found = {"gcaf-split": runs(18, 2)}
     known = ablation.measure_on_split(page, "table-4", found, ("accuracy",))
     given = (found, None, runs(6), ("accuracy",), ("cpu", "paper"))
@@ -1321,7 +1322,7 @@ def test_only_queries_and_keys_of_the_reconstruction_are_dead(given, scale):
     streams, settings = given
     width, (a, b) = settings.model.width, streams["vectors"]
     streams = {**streams, "vectors": [scale * a / a.std(), b / b.std()] if scale != 1 else [a, b]}
-    found = fusion.gradients(streams, width)
+    found = fusion_gradients.gradients(streams, width)
     dead = found[found["dead"]]
     assert set(zip(dead["variant"], dead["kind"])) == {
         (variant, kind) for variant in ("cross", "gcaf") for kind in ("queries", "keys")
@@ -1348,11 +1349,11 @@ def test_sizes_are_those_of_built_models(given):
 def test_the_reconstruction_is_what_the_chapter_says(given):
     streams, settings = given
     width, (a, b) = settings.model.width, [v / v.std() for v in streams["vectors"]]
-    layer, _ = fusion.build("gcaf", width, streams)
+    layer, _ = fusion_gradients.build("gcaf", width, streams)
     np.testing.assert_allclose(np.asarray(layer([a, b])), fusion.without_attention(layer, a, b), atol=1e-5)
-    layer, _ = fusion.build("gcaf-sigmoid", width, streams)  # here attention matters
+    layer, _ = fusion_gradients.build("gcaf-sigmoid", width, streams)  # here attention matters
     assert np.abs(np.asarray(layer([a, b])) - fusion.without_attention(layer, a, b)).max() > 1e-2
-    layer, _ = fusion.build("cross", width, streams)
+    layer, _ = fusion_gradients.build("cross", width, streams)
     kernel = np.random.default_rng(1).normal(size=(2 * width, 4))
     folded = np.concatenate([a, b], -1) @ fusion.as_concatenation(layer, kernel)
     np.testing.assert_allclose(np.asarray(layer([a, b])) @ kernel, folded, atol=1e-4)

@@ -8,7 +8,16 @@ import pytest
 from scipy import stats
 
 from gcaf_lib.evaluation import intervals, paired_tests, units
-from gcaf_lib.findings import delong, seed_pairs, seed_spread, table_rows, visible_differences, words
+from gcaf_lib.findings import (
+    delong,
+    p_values,
+    seed_pairs,
+    seed_spread,
+    stages,
+    table_rows,
+    visible_differences,
+    words,
+)
 from tests.told import Told
 
 SWEEP = "gcaf sweep {} --profile demo".format  # as `Chapter.sweep`
@@ -352,7 +361,7 @@ def data(n=60):
 def test_no_records_at_all_still_make_frames_and_words(alone):
     from gcaf_lib.findings import comparison, factorial_effects, moving_average, significance
 
-    frame = significance.tests({}, [], None, 0.1)
+    frame = p_values.tests({}, [], None, 0.1)
     assert len(frame) == 14 and (frame["seeds"] == 0).all()
     assert (significance.tests_text(frame)["Measured"] == "not trained yet").all()
     assert significance.verdict_said(frame).count("nothing is tested") == 3
@@ -368,7 +377,7 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
         moving_average.same_course({}).empty
         and moving_average.course_said(moving_average.same_course({})) == ""
     )
-    assert comparison.training_times({}).empty and "no times" in comparison.time_note({})
+    assert stages.training_times({}).empty and "no times" in comparison.time_note({})
 
 
 def test_a_stage_0_counts_once_a_run_and_backbone(monkeypatch):
@@ -384,7 +393,7 @@ def test_a_stage_0_counts_once_a_run_and_backbone(monkeypatch):
     for row, names in (("two", "ab"), ("two", "bc"), ("lost", "ax")):
         run = found[row][names == "bc"]
         run.info["weights"] = {k: {"source": "in-domain", "stage0": name} for k, name in zip("xy", names)}
-    spent = comparison.training_times(found)
+    spent = stages.training_times(found)
     costs = pd.DataFrame(
         {"row": ["two", "lost", "never"], "size": 64, "parameters": 1, "macs": 1, "flops": 2}
     )
@@ -453,7 +462,7 @@ def test_one_seed_and_several():
 
     main = rows((0, 1, 2), 36)
     found = {"Table 6": {"VGG19": rows((0, 1, 2), 30), "ResNet50": rows((0,), 33)}}
-    frame = significance.tests(found, main, np.arange(1000), 0.125, n=99).set_index(["place", "row"])
+    frame = p_values.tests(found, main, np.arange(1000), 0.125, n=99).set_index(["place", "row"])
     three, one = frame.loc[("Table 6", "VGG19")], frame.loc[("Table 6", "ResNet50")]
     assert (three["seeds"], one["seeds"]) == (3, 1) and np.isfinite(three["t_p"]) and np.isnan(one["t_p"])
     assert three["difference"] == pytest.approx(-5 / 40) and three["sd"] == pytest.approx(1 / 40)

@@ -11,7 +11,7 @@ import pytest
 from gcaf_lib import settings
 from gcaf_lib.display import curves, overlays
 from gcaf_lib.evaluation import calibration_measures, confidence
-from gcaf_lib.findings import overlap, performance, reliability, temperature_scaling, training
+from gcaf_lib.findings import overlap, performance, reliability, stages, temperature_scaling, training
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import runs
@@ -67,8 +67,8 @@ def test_the_note_says_what_is_so(copy, patient, said):
 
 
 def test_remaining_share_is_beta_to_the_steps():
-    assert training.remaining(0.999, 1761) == pytest.approx(0.999**1760)
-    assert training.remaining(0, 10) == 0
+    assert stages.remaining(0.999, 1761) == pytest.approx(0.999**1760)
+    assert stages.remaining(0, 10) == 0
 
 
 def test_table_3_is_the_same_under_the_paper_profile():
@@ -79,7 +79,7 @@ def test_table_3_is_the_same_under_the_paper_profile():
 
 
 def test_tables_of_training(record):
-    assert training.stages([record])["Epoch kept"].tolist() == ["2", "2"]
+    assert stages.stages([record])["Epoch kept"].tolist() == ["2", "2"]
     table = training.averages([record], images=320)
     assert table["Start remaining (%)"].tolist() == [f"{100 * 0.95**19:.1f} (n = 1)"] * 2
     assert table["Steps up to the kept epoch"].tolist() == ["20", "20"]
@@ -106,7 +106,7 @@ def test_stage_0_of_several_seeds_is_one_row_a_backbone(record):
         runs.write(info, history, record.predictions)
         start = {"vgg19": {"source": "in-domain", "stage0": f"stage0-{seed}"}}
         begun.append(SimpleNamespace(info={"weights": start}))
-    found = training.stage0_records(begun)
+    found = stages.stage0_records(begun)
     assert [r.seed for r in found["vgg19"]] == [0, 1]
     row = training.stage0(begun).iloc[0]
     assert row["Validation accuracy (%)"] == "85.00 ± 7.07 (n = 2)"

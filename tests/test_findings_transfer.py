@@ -24,6 +24,7 @@ from gcaf_lib.findings import (
     scorecard,
     shortfall,
     split_records,
+    stages,
     training,
     transfer,
     tumour_classes,
@@ -419,13 +420,13 @@ def test_what_is_on_record_is_counted():
 
 
 def test_settings_that_differ_are_named_and_those_of_a_stage_0_only_where_both_have_one():
-    frame = training.differing({"a": load("cpu"), "b": load("transfer")}).set_index("Setting")
+    frame = transfer.differing({"a": load("cpu"), "b": load("transfer")}).set_index("Setting")
     assert frame.loc["training.ema"].tolist() == ["0.999", "0.99"]
     assert frame.loc["model.weights"].tolist() == ["in-domain", "imagenet"]
     assert not [name for name in frame.index if "stage0" in name] and "loss.gamma" not in frame.index
     assert (
         "training.stage0_epochs"
-        in training.differing({"a": load("cpu"), "b": load("demo")})["Setting"].tolist()
+        in transfer.differing({"a": load("cpu"), "b": load("demo")})["Setting"].tolist()
     )
 
 
@@ -499,7 +500,7 @@ def test_without_a_run_each_table_has_a_line():
         recipe_price.price_text(recipe_price.price({})),
         recipes.compared_text(recipes.compare({}, {}, None)),
         tumour_classes.accuracy_text(tumour_classes.accuracy(sides([], []), sides([], []), None)),
-        training.stages([]),
+        stages.stages([]),
     )
     assert all(len(table) and len(table.columns) for table in shown)
 

@@ -22,16 +22,17 @@ from gcaf_lib.findings import (
     difference_intervals,
     failures,
     fusion,
+    fusion_gradients,
     loss,
     mixup,
     model,
     new_patients,
+    p_values,
     performance,
     predictions,
     preprocessing,
     sensitivity,
     shortcuts,
-    significance,
     training,
     words,
 )
@@ -200,7 +201,7 @@ def test_dead_weights_exact_rounded_and_repaired():
         )
 
     def all_(dead, **others):
-        names = ("gcaf", *fusion.REPAIRS)
+        names = ("gcaf", *fusion_gradients.REPAIRS)
         return pd.concat([weights(name, others.get(name.replace("-", "_"), dead)) for name in names])
 
     full = SimpleNamespace(
@@ -226,9 +227,9 @@ def test_a_small_gradient_is_one_and_a_trace_of_rounding_is_none():
     largest = pd.Series(
         {"query_a/kernel": 2e-7, "query_b/kernel": 1e-4, "value_a/kernel": 0.4, "value_b/kernel": 20}
     )
-    assert fusion.dead(largest).tolist() == [True, False, False, False]
-    assert not fusion.dead(pd.Series({"gate_a/kernel": 1.0, "gate_a/bias": 1e-3})).any()
-    shut = fusion.dead(pd.Series({"query_a/kernel": 0.0, "value_a/kernel": 0.0, "alpha_a": 1e-9}))
+    assert fusion_gradients.dead(largest).tolist() == [True, False, False, False]
+    assert not fusion_gradients.dead(pd.Series({"gate_a/kernel": 1.0, "gate_a/bias": 1e-3})).any()
+    shut = fusion_gradients.dead(pd.Series({"query_a/kernel": 0.0, "value_a/kernel": 0.0, "alpha_a": 1e-9}))
     assert shut.tolist() == [True, True, False], "where the values get nothing, only zero is dead"
 
 
@@ -414,7 +415,7 @@ def test_what_learns_and_what_the_rows_compare():
         and "Every weight learns in `gcaf-sigmoid`, `gcaf-split`, `gcaf-token`." in text
     )
     assert fusion.learns(found.assign(dead=False)).startswith("Every weight has a gradient.")
-    dead = pd.DataFrame({"variant": fusion.REPAIRS, "weight": "query_a", "dead": True})
+    dead = pd.DataFrame({"variant": fusion_gradients.REPAIRS, "weight": "query_a", "dead": True})
     assert fusion.learns(dead).endswith("No repair works.")
     assert fusion.compared({"gcaf": 1e-7, "cross": 1e-7}).count("the same up to rounding") == 2
     assert "`gcaf` with and without queries and keys: not the same" in fusion.compared(
@@ -930,8 +931,8 @@ def test_any_report_explained():
     ("p", "said"), [(0.00049, "< 0.001"), (0.0005, "0.001"), (0.0312, "0.031"), (1, "1.000"), (np.nan, "–")]
 )
 def test_a_small_p_is_a_bound_and_none_a_dash(p, said):
-    assert significance.p_said(p) == said
-    pair = significance.p_pair(p, 0.5)
+    assert p_values.p_said(p) == said
+    pair = p_values.p_pair(p, 0.5)
     assert pair == ("–" if np.isnan(p) else f"{said} (0.500)")
 
 

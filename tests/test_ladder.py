@@ -22,11 +22,13 @@ from gcaf_lib.findings import (
     leakage,
     new_patients,
     reliability,
+    seed_changes,
     seen_in_training,
     shortcuts,
     split_records,
     temperature_scaling,
     training_size,
+    tumour_classes,
     words,
 )
 from gcaf_lib.paper import literature
@@ -1007,7 +1009,7 @@ def test_what_an_answer_less_gives_is_told_apart_from_what_the_others_change(mon
         "that gives +4.0 points; on the other images accuracy goes from 100.0% to 95.7%; by picture" in text
     ), "6 of 140 are wrong now"
     both = pd.DataFrame({"right": [False] * 4, "right_three": [True, False] * 2})
-    assert shortcuts._parted(both, pd.Series([True] * 4), pd.Series([1.0] * 4)) == (
+    assert tumour_classes._parted(both, pd.Series([True] * 4), pd.Series([1.0] * 4)) == (
         "that gives +50.0 points; there are no other images"
     )
 
@@ -1064,8 +1066,8 @@ def test_one_seed_is_told_against_each_of_the_other_side():
     one, other = (worth.Worth(value, 0, 1, np.nan, np.nan) for value in (-0.046, 0.0))
     change = worth.Change(one, None, {0: worth.Change(one, other), 3: worth.Change(other)})
     said = "seed 0 −4.6 points, by picture 0.0; seed 3 0.0 points"
-    assert shortcuts.against_each(change) == said
-    assert shortcuts.against_each(worth.Change(one)) == "", "of several seeds there is nothing to tell"
+    assert seed_changes.against_each(change) == said
+    assert seed_changes.against_each(worth.Change(one)) == "", "of several seeds there is nothing to tell"
 
 
 def test_records_of_the_ladder_are_in_the_protocols_order_and_of_no_other():

@@ -13,7 +13,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import calibration_measures, clustered, confidence, units, worth
 from gcaf_lib.evaluation.folds import by_seed
 from gcaf_lib.findings import words
-from gcaf_lib.findings.predictions import joined_answers
+from gcaf_lib.findings.image_answers import joined_answers
 
 DRAWS = 400
 GOALS = (0.95, 0.98, 0.99)  # wanted accuracies

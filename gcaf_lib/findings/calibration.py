@@ -10,31 +10,16 @@ import pandas as pd
 
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import bootstrap, calibration_measures, confidence, worth
-from gcaf_lib.findings import ablation, predictions, temperature_scaling, words
+from gcaf_lib.findings import ablation, calibration_effects, image_answers, temperature_scaling, words
 from gcaf_lib.paper import verdicts
-
-NAMES = {
-    "accuracy": "Accuracy",
-    "picture_accuracy": "Accuracy, by picture",
-    "excess": "Confidence − accuracy",
-    "picture_excess": "Confidence − accuracy, by picture",
-    "ece": "ECE, equal width",
-    "mass": "ECE, equal mass",
-    "classwise": "Class-wise ECE, equal width",
-    "classwise_mass": "Class-wise ECE, equal mass",
-    "brier": "Brier score",
-    "picture_brier": "Brier score, by picture",
-    "nll": "Negative log-likelihood",
-    "picture_nll": "Negative log-likelihood, by picture",
-}
 
 
 def calibration_table(states: Mapping[str, Mapping[str, worth.Worth]]) -> pd.DataFrame:
-    """Long frame measure, state, value, low, high from `worth.row` of each state, measures as in `NAMES`, NaN where
+    """Long frame measure, state, value, low, high from `worth.row` of each state, measures as in `calibration_effects.NAMES`, NaN where
     a state lacks one."""
     lines = [
         {"measure": name, "state": state, **found.get(name, ablation.NONE)._asdict()}
-        for name in NAMES
+        for name in calibration_effects.NAMES
         if any(name in found for found in states.values())
         for state, found in states.items()
     ]
@@ -56,7 +41,9 @@ def wide_calibration(frame: pd.DataFrame, decimals: int = 4) -> pd.DataFrame:
     text = frame.assign(text=words.spans(frame, "value", decimals))
     out = text.pivot(index="measure", columns="state", values="text")
     out = out.reindex(index=frame["measure"].unique(), columns=frame["state"].unique())
-    return out.rename(index=NAMES).rename_axis(index="Measure", columns=None).reset_index()
+    return (
+        out.rename(index=calibration_effects.NAMES).rename_axis(index="Measure", columns=None).reset_index()
+    )
 
 
 def beside_patients(
@@ -80,7 +67,7 @@ def beside_patients(
 
 def by_class(records: Sequence[Any], clusters: np.ndarray) -> dict[str, pd.DataFrame]:
     """Class to `confidence.one_vs_rest` of all runs' answers together, in ten bins of equal width."""
-    labels, probs, rows = predictions.joined_answers(records)
+    labels, probs, rows = image_answers.joined_answers(records)
     return {
         CLASS_NAMES[name]: confidence.one_vs_rest(labels, probs, k, clusters[rows], 10, equal_mass=False)
         for k, name in enumerate(records[0].settings.data.classes)
@@ -90,7 +77,7 @@ def by_class(records: Sequence[Any], clusters: np.ndarray) -> dict[str, pd.DataF
 def bins_sweep(record: Any) -> pd.DataFrame:
     """kind, bins, value, low, high: a run's ECE by number and kind of bins, and the middle 95% of what a perfectly
     calibrated model with its probabilities shows."""
-    labels, probs, _ = predictions.joined_answers([record])
+    labels, probs, _ = image_answers.joined_answers([record])
     hits, lines = confidence.perfect_labels(probs, 2000) == probs.argmax(1), []
     for kind, mass in (("equal width", False), ("equal mass", True)):
         for bins in (5, 10, 15, 20, 50):
@@ -103,7 +90,7 @@ def bins_sweep(record: Any) -> pd.DataFrame:
 def scaling_said(records: Sequence[Any], clusters: np.ndarray, seeds: int) -> str:
     """`scaling` of some runs, of whose first the draws are."""
     changes = worth.difference(records, records, clusters, ("ece", "classwise", "nll"), scaled=(True, False))
-    _, probs, _ = predictions.joined_answers(records[:1])
+    _, probs, _ = image_answers.joined_answers(records[:1])
     return scaling(changes, confidence.perfect_ece(probs), seeds)
 
 
@@ -111,7 +98,7 @@ def scaling(gaps: Mapping[str, worth.Worth], ideal: np.ndarray, seeds: int) -> s
     """What one temperature changes, and how large an ECE (`ideal` (n,): draws) is by chance alone; seeds: those of chapter 9."""
     low, high = np.quantile(ideal, [0.025, 0.975])
     lines = [
-        f"{NAMES[name].split(',')[0]} {words.shift(one)}: {temperature_scaling.way(one)}"
+        f"{calibration_effects.NAMES[name].split(',')[0]} {words.shift(one)}: {temperature_scaling.way(one)}"
         for name, one in gaps.items()
     ]
     own = next(iter(gaps.values())).n

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import worth
-from gcaf_lib.findings import calibration, matched, temperature_scaling, words
+from gcaf_lib.findings import matched, temperature_scaling, words
 from gcaf_lib.paper import verdicts
 from gcaf_lib.training import experiments
 
@@ -75,7 +75,7 @@ def effects(
             text = f"{mine[name].value:.4f}" + (" (reference)" if label not in found else "")
             if found.get(label):
                 text += f", {words.shift(found[label][name])}"
-            line[calibration.NAMES[name].replace(", equal width", "")] = text
+            line[NAMES[name].replace(", equal width", "")] = text
         lines.append(line)
     return pd.DataFrame(lines).fillna("–")
 
@@ -118,3 +118,19 @@ def ingredient(what: str, gaps: Mapping[str, worth.Worth]) -> str:
         for name, one in gaps.items()
     ]
     return f"- **{what}**, {words.plural(next(iter(gaps.values())).n, 'seed')}: " + ", ".join(said) + "."
+
+
+NAMES = {
+    "accuracy": "Accuracy",
+    "picture_accuracy": "Accuracy, by picture",
+    "excess": "Confidence − accuracy",
+    "picture_excess": "Confidence − accuracy, by picture",
+    "ece": "ECE, equal width",
+    "mass": "ECE, equal mass",
+    "classwise": "Class-wise ECE, equal width",
+    "classwise_mass": "Class-wise ECE, equal mass",
+    "brier": "Brier score",
+    "picture_brier": "Brier score, by picture",
+    "nll": "Negative log-likelihood",
+    "picture_nll": "Negative log-likelihood, by picture",
+}

@@ -19,10 +19,10 @@ from gcaf_lib.findings import (
     difference_intervals,
     matched,
     row_lists,
+    stages,
     table_rows,
     words,
 )
-from gcaf_lib.findings import training as stages
 from gcaf_lib.paper import attainability, published_gaps
 from gcaf_lib.paper import published as paper
 from gcaf_lib.training import experiments
@@ -39,29 +39,6 @@ def costs(profile: str, overrides: Mapping[str, Any] | None = None) -> pd.DataFr
         for label, chosen in experiments.experiment(EXPERIMENT).settings(profile, dict(overrides or {}))
     ]
     return pd.DataFrame(lines)
-
-
-def training_times(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """One line a trained row: row, n, seconds (stages 1 and 2, mean), low, high, epochs (mean), devices, and stage0:
-    the seconds of the stage 0 of all its backbones (mean; NaN: there is none, or not on record)."""
-    lines = []
-    for row, records in found.items():
-        seconds, epochs = ([_sum(r, what) for r in records] for what in ("seconds", "epochs"))
-        devices = ", ".join(sorted({r.info["provenance"]["device"] for r in records}))
-        taken = np.mean(seconds), min(seconds), max(seconds), np.mean(epochs)
-        lines.append((row, len(records), *taken, devices, np.mean([_before(r) for r in records])))
-    return pd.DataFrame(lines, columns=["row", "n", "seconds", "low", "high", "epochs", "devices", "stage0"])
-
-
-def _sum(record: Any, what: str) -> float:
-    return sum(stage[what] for stage in record.info["stages"])
-
-
-def _before(record: Any) -> float:
-    """Seconds of the stage 0 of all backbones of a run; NaN where one has none on record."""
-    found = stages.stage0_records([record])
-    known = found and found.keys() == record.info["weights"].keys()
-    return sum(_sum(own, "seconds") for (own,) in found.values()) if known else np.nan
 
 
 def costs_text(costs: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:

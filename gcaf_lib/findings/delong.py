@@ -10,18 +10,18 @@ import pandas as pd
 from gcaf_lib.display import names
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import intervals, paired_tests
-from gcaf_lib.findings import significance, words
+from gcaf_lib.findings import p_values, words
 
 
-def auc_tests(found: significance.Tables, reference: Sequence[Any]) -> pd.DataFrame:
+def auc_tests(found: p_values.Tables, reference: Sequence[Any]) -> pd.DataFrame:
     """DeLong's tests of each class's AUC in Table 4, first common seed: row, seed, class, first (row), second (proposed),
     p, holm.
 
     The adjustment runs over all rows and classes of the table. Empty where no row has been trained.
     """
-    base, frames = significance.method(reference), []
+    base, frames = p_values.method(reference), []
     classes = reference[0].settings.data.classes if reference else None
-    for row, runs in significance.rivals("table-4", found.get("Table 4", {})).items():
+    for row, runs in p_values.rivals("table-4", found.get("Table 4", {})).items():
         for seed in paired_tests.shared(runs, base)[:1]:
             frames.append(paired_tests.aucs(runs[seed], base[seed], classes).assign(row=row, seed=seed))
     if not frames:
@@ -38,7 +38,7 @@ def auc_text(frame: pd.DataFrame) -> pd.DataFrame:
         for _, r in part.iterrows():
             change = words.signed(r["first"] - r["second"], 4)
             line[CLASS_NAMES.get(r["class"], r["class"])] = (
-                f"{change}, p = {significance.p_pair(r['p'], r['holm'])}"
+                f"{change}, p = {p_values.p_pair(r['p'], r['holm'])}"
             )
         lines.append(line)
     return pd.DataFrame(lines or [{"Row": names.ABSENT, "Seed": "–"}])

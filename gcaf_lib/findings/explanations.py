@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,34 +13,15 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import gallery, overlays
 from gcaf_lib.display.style import CLASS_NAMES, NO_MAPS
 from gcaf_lib.evaluation import heatmaps, tumours
-from gcaf_lib.findings import agreement, map_control, map_localisation, predictions
+from gcaf_lib.findings import agreement, image_answers, map_control, map_localisation
 from gcaf_lib.findings.words import plural
 from gcaf_lib.terminal import cut
 from gcaf_lib.training.runs import RunError
 
 
-class Maps(NamedTuple):
-    """What a page looks at: runs with their maps' scores, and the one map that is spoken of.
-
-    names: maps of the runs in their order; chosen: the one that passes the control and points best there, or None;
-    kept: run key to its stored maps (n, h, w) by name; images: `tumours.read_images`.
-    """
-
-    runs: list[Any]
-    scores: pd.DataFrame
-    names: list[str]
-    chosen: str | None
-    kept: dict[str, dict[str, np.ndarray]]
-    images: pd.DataFrame
-
-    @property
-    def shown(self) -> str:
-        return self.chosen or tumours.FUSED
-
-
 def gather(
     main: Sequence[Any], apart: Sequence[Any], dataset: Any, verdicts: pd.DataFrame, clusters: np.ndarray
-) -> Maps:
+) -> map_localisation.Maps:
     """The runs on patient-disjoint folds, or those of the random split, with the scores of their maps; verdicts: `control.judged`."""
     images, candidates = tumours.read_images(dataset), apart or main
     found = tumours.read(candidates, dataset)
@@ -58,10 +39,12 @@ def gather(
     scores["map"] = pd.Categorical(scores["map"], every, ordered=True)
     scores = scores.dropna(subset="map").sort_values(["map", "run", "row"]).astype({"map": str})
     chosen = map_control.subject(verdicts, runs[0].settings.model.projection_norm, known)
-    return Maps(runs, scores, known, chosen, kept, images)
+    return map_localisation.Maps(runs, scores, known, chosen, kept, images)
 
 
-def maps_said(maps: Maps, verdicts: pd.DataFrame, randomised: pd.DataFrame | None, phantoms: bool) -> str:
+def maps_said(
+    maps: map_localisation.Maps, verdicts: pd.DataFrame, randomised: pd.DataFrame | None, phantoms: bool
+) -> str:
     """Which runs' maps the page looks at, which of them it speaks of, and what `sanity.read` of random weights leaves open."""
     settings = maps.runs[0].settings
     apart = settings.data.protocol == "patients"
@@ -70,7 +53,9 @@ def maps_said(maps: Maps, verdicts: pd.DataFrame, randomised: pd.DataFrame | Non
     return f"{source}\n\n{subject}{agreement.untrained_check_said(randomised, maps.chosen)}"
 
 
-def tiles(maps: Maps, dataset: Any, small: np.ndarray) -> tuple[list[gallery.Case], pd.DataFrame]:
+def tiles(
+    maps: map_localisation.Maps, dataset: Any, small: np.ndarray
+) -> tuple[list[gallery.Case], pd.DataFrame]:
     """Best, middle and worst right answers and all wrong ones of the first seed for the gallery, and all `cases`."""
     runs = {r.key: r for r in maps.runs if r.seed == maps.runs[0].seed}
     known = cases(list(runs.values()), maps.scores[maps.scores["map"] == maps.shown], dataset)
@@ -150,7 +135,7 @@ def source_said(
 
 
 def cases(runs: Sequence[Any], scores: pd.DataFrame, dataset: Any) -> pd.DataFrame:
-    """One row a test image of these runs: run, at (which of its images), `predictions.answers`, the map's energy inside."""
-    told = {r.key: predictions.answers(r, dataset) for r in runs}
+    """One row a test image of these runs: run, at (which of its images), `image_answers.answers`, the map's energy inside."""
+    told = {r.key: image_answers.answers(r, dataset) for r in runs}
     every = pd.concat(told, names=["run", "at"]).reset_index()
     return every.merge(scores[["run", "row", "energy"]], how="left", on=["run", "row"])

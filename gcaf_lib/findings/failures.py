@@ -12,7 +12,7 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, dataset_audit, units, worth
-from gcaf_lib.findings import map_localisation, predictions, words
+from gcaf_lib.findings import image_answers, map_localisation, words
 
 SHARES = ("lowest third", "middle third", "highest third")
 
@@ -20,9 +20,9 @@ SHARES = ("lowest third", "middle third", "highest third")
 def answers(
     records: Sequence[Any], dataset: Any, images: pd.DataFrame, facts: dataset_audit.Audit
 ) -> pd.DataFrame:
-    """One row a test image and run: `predictions.answers`, run, group, twin (group of copies), source, area, symmetry
+    """One row a test image and run: `image_answers.answers`, run, group, twin (group of copies), source, area, symmetry
     and wrong (1.0 or 0.0). images: of `tumours.read_images`."""
-    parts = [predictions.answers(r, dataset).assign(run=r.key) for r in records]
+    parts = [image_answers.answers(r, dataset).assign(run=r.key) for r in records]
     out = pd.concat(parts, ignore_index=True)
     groups, twins = splits.clusters(dataset), units.pictures(dataset)
     of_images = {"group": groups, "twin": twins, "source": sources(dataset, facts)}

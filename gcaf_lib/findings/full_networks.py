@@ -10,7 +10,7 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.display import names
 from gcaf_lib.evaluation import folds, units, worth
-from gcaf_lib.findings import accuracies, recipes, table_rows, training, words
+from gcaf_lib.findings import accuracies, recipes, stages, table_rows, words
 from gcaf_lib.training import experiments
 
 FULL = ("miniatures", "full-size")
@@ -77,7 +77,7 @@ def before_fusion_said(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset:
     for protocol, found in rows.items():
         for own in found.get(experiments.PROPOSED_FUSION, ()):
             text = f"- {folds.NAMES[protocol]}, seed {own.seed}, {words.rested([own], groups, pictures)}: fused as proposed {_right(own)}"
-            for key, (start,) in training.stage0_records([own]).items():
+            for key, (start,) in stages.stage0_records([own]).items():
                 added = worth.change([own], [start], groups, pictures)
                 text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}"
                 if added:  # none between two seeds, as where all share one stage 0

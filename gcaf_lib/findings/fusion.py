@@ -11,27 +11,23 @@ import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import worth
-from gcaf_lib.findings import ablation, difference_intervals, first_place, row_lists, table_rows, words
+from gcaf_lib.findings import (
+    ablation,
+    difference_intervals,
+    first_place,
+    fusion_gradients,
+    row_lists,
+    table_rows,
+    words,
+)
 from gcaf_lib.model import classifier
 from gcaf_lib.model.fusion import FUSIONS
-from gcaf_lib.model.gradients import weight_gradients
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper import verdicts
 from gcaf_lib.settings import ModelSettings
 
 FULL_MAPS = ((7, 7, 1280), (7, 7, 768))  # F1 and F2 of the paper's backbones (Eqs 4, 5)
-KINDS = {
-    "query": "queries",
-    "key": "keys",
-    "value": "values",
-    "join": "output of attention",
-    "gate": "gates",
-    "other": "tokens and norms",
-}
 ROWS = {name: row for row, name in table_rows.FUSION_NAMES.items()}  # fusion to its row of Table 4
-REPAIRS = ("gcaf-sigmoid", "gcaf-split", "gcaf-token")
-OPENED = 0.1  # gcaf-token's α where its attention is looked at: at α = 0, where it starts, it is shut out by design
-ROUNDING = 1e-5  # a gradient, or a departure from what should be equal, below this share is rounding
 CAVEAT = {  # by profile: what its page can't say of the paper's networks (`words.of_profile`)
     "demo": "These are phantoms and miniature networks: the gradients above are exact all the same, the accuracies say nothing of "
     "patients.",
@@ -51,76 +47,34 @@ def streams(model: ModelSettings, image_size: int, images: np.ndarray) -> dict[s
     return {name: [keras.ops.convert_to_numpy(v) for v in values] for name, values in given.items()}
 
 
-def build(name: str, width: int, given: Mapping[str, Sequence[Any]]):
-    """A fusion layer with its weights, and the inputs among `given` (`streams`) that it takes."""
-    keras.utils.set_random_seed(0)
-    layer = FUSIONS[name](width, name="fusion")
-    inputs = list(given[layer.takes])
-    layer(inputs)
-    return layer, inputs
-
-
-def dead(largest: pd.Series) -> pd.Series:
-    """Which of a fusion's weights have no gradient but for rounding; largest: of its absolute values, by weight.
-
-    The softmax over one key can leave a trace of rounding in its queries and keys, small beside what the values of the
-    same attention get. So a weight is dead below a hundred-thousandth of the values' largest gradient, that of the
-    smaller of the two: vectors of unlike lengths have gradients of unlike sizes, and a small one is none the less one.
-    """
-    values = largest[largest.index.str.startswith("value")]
-    beside = values.groupby(values.index.str.split("/").str[0]).max().min() if len(values) else largest.max()
-    return largest <= ROUNDING * beside
-
-
-def gradients(given: Mapping[str, Sequence[Any]], width: int, opened: float = OPENED) -> pd.DataFrame:
-    """One line a weight of each fusion: variant, weight, kind (`KINDS`), size, norm and largest of its gradient, dead.
-
-    The gradient is that of a random weighted sum of the fused vector: where it is zero for such a sum, no
-    loss whatever can move the weight. opened: α of `gcaf-token`, which lets its attention in.
-    """
-    parts = []
-    for name in FUSIONS:
-        layer, inputs = build(name, width, given)
-        if not layer.trainable_weights:
-            continue
-        if name == "gcaf-token":
-            layer.alpha_a.assign(opened), layer.alpha_b.assign(opened)
-        found = weight_gradients(layer, inputs)
-        lines = {
-            path.removeprefix("fusion/"): (gradient.size, np.linalg.norm(gradient), np.abs(gradient).max())
-            for path, gradient in found.items()
-        }
-        part = pd.DataFrame.from_dict(lines, orient="index", columns=["size", "norm", "largest"])
-        kinds = part.index.str.extract(r"^([a-z]+)", expand=False).map(KINDS).fillna(KINDS["other"])
-        part = part.assign(variant=name, kind=kinds, dead=dead(part["largest"]))
-        parts.append(part.rename_axis("weight").reset_index())
-    return pd.concat(parts, ignore_index=True)
-
-
 def gradient_table(found: pd.DataFrame) -> pd.DataFrame:
-    """`gradients` for readers: kinds of weights down, variants across, the norm over all weights of the kind."""
+    """`fusion_gradients.gradients` for readers: kinds of weights down, variants across, the norm over all weights of the kind."""
     norm = found.assign(square=found["norm"] ** 2).groupby(["kind", "variant"])["square"].sum() ** 0.5
     text = norm.map(lambda v: "0" if v == 0 else f"{v:.0f}" if v >= 10 else f"{v:.2g}").unstack()
-    table = text.reindex(index=list(KINDS.values()), columns=list(FUSIONS)).astype(object).fillna("–")
+    table = (
+        text.reindex(index=list(fusion_gradients.KINDS.values()), columns=list(FUSIONS))
+        .astype(object)
+        .fillna("–")
+    )
     return table.rename_axis(columns=None).rename_axis("Gradient of the").reset_index()
 
 
 def sizes(width: int, maps: Sequence[Sequence[int]], classes: int = 4) -> pd.DataFrame:
     """One line a fusion (index): weights of projections, fusion and classifier, head (their sum), and dead ones.
 
-    width: d; maps: shapes (h, w, C) of F1 and F2. dead: as in `gradients`, for random inputs of these shapes.
+    width: d; maps: shapes (h, w, C) of F1 and F2. dead: as in `fusion_gradients.gradients`, for random inputs of these shapes.
     """
     rng = np.random.default_rng(0)
     given = {
         "vectors": [rng.normal(size=(2, width)).astype("float32") for _ in maps],
         "maps": [rng.normal(size=(2, *shape)).astype("float32") for shape in maps],
     }
-    found, rows = gradients(given, width), {}
+    found, rows = fusion_gradients.gradients(given, width), {}
     lost = found[found["dead"]].groupby("variant")["size"].sum()
     for name, kind in FUSIONS.items():
         # a Dense projection with bias for each stream; gcaf-token has its own
         project = sum((shape[-1] + 1) * width for shape in maps) if kind.takes == "vectors" else 0
-        layer, inputs = build(name, width, given)
+        layer, inputs = fusion_gradients.build(name, width, given)
         last = (layer(inputs).shape[-1] + 1) * classes
         fusion = layer.count_params()
         rows[name] = {"projections": project, "fusion": fusion, "classifier": last,
@@ -153,10 +107,10 @@ def as_concatenation(layer: Any, kernel: np.ndarray) -> np.ndarray:
 
 
 def learns(found: pd.DataFrame) -> str:
-    """Which weights of which fusion get no gradient, and which repairs have none such; found: `gradients`."""
+    """Which weights of which fusion get no gradient, and which repairs have none such; found: `fusion_gradients.gradients`."""
     lost = found[found["dead"]]
     lost = lost["weight"].str.split("/").str[0].groupby(lost["variant"], sort=False).agg(", ".join)
-    alive = ", ".join(f"`{name}`" for name in REPAIRS if name not in lost)
+    alive = ", ".join(f"`{name}`" for name in fusion_gradients.REPAIRS if name not in lost)
     dead = "; ".join(f"in `{name}` {which}" for name, which in lost.items())
     return (f"Without a gradient: {dead}. " if dead else "Every weight has a gradient. ") + (
         f"Every weight learns in {alive}." if alive else "No repair works."
@@ -166,9 +120,9 @@ def learns(found: pd.DataFrame) -> str:
 def without_keys(given: Mapping[str, Sequence[Any]], width: int) -> dict[str, float]:
     """Largest relative differences: `gcaf` to itself without queries and keys, `cross` to the `concat` made from it."""
     a, b = given["vectors"]
-    layer, _ = build("gcaf", width, given)
+    layer, _ = fusion_gradients.build("gcaf", width, given)
     z = np.asarray(layer([a, b]))
-    linear, _ = build("cross", width, given)
+    linear, _ = fusion_gradients.build("cross", width, given)
     kernel = np.random.default_rng(1).normal(size=(2 * width, 4))
     logits = np.asarray(linear([a, b])) @ kernel
     folded = np.concatenate([a, b], axis=-1) @ as_concatenation(linear, kernel)
@@ -181,7 +135,8 @@ def compared(off: Mapping[str, float]) -> str:
     rows = paper.table(4)["Fusion Strategy"]
     concat, gate, cross, best = (paper.published("Table 4", row, "accuracy") for row in rows)
     word = {
-        name: "the same up to rounding" if gap < ROUNDING else "not the same" for name, gap in off.items()
+        name: "the same up to rounding" if gap < fusion_gradients.ROUNDING else "not the same"
+        for name, gap in off.items()
     }
     return (
         f"`gcaf` with and without queries and keys: {word['gcaf']} (largest difference {off['gcaf']:.0e} of the largest value). "
@@ -239,7 +194,7 @@ def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
 def repaired(frame: pd.DataFrame) -> str:
     """Whether attention that can learn is measured to be better than the reconstruction; frame: of `ablation.measure`."""
     part = ablation.others(frame)
-    part = part[part["row"].map(table_rows.FUSION_NAMES).isin(REPAIRS) & (part["pairs"] > 0)]
+    part = part[part["row"].map(table_rows.FUSION_NAMES).isin(fusion_gradients.REPAIRS) & (part["pairs"] > 0)]
     if part.empty:
         return "No fusion whose attention can learn has been trained on this split."
     better = difference_intervals.sides(part)[1]

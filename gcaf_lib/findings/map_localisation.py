@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from gcaf_lib.display import names
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, tumours
-from gcaf_lib.findings import predictions, words
+from gcaf_lib.findings import image_answers, words
 
 TERCILES = ("small", "middle", "large")
 SHARES = ("pointing", "tolerant")  # measures that are yes or no of each image
@@ -30,7 +30,7 @@ def judged(
     for r in records:
         own = scores[scores["run"] == r.key]
         seen = base[base["row"].isin(own["row"])].assign(run=r.key)
-        told = predictions.answers(r, dataset)[["row", "predicted", "label", "right"]]
+        told = image_answers.answers(r, dataset)[["row", "predicted", "label", "right"]]
         parts.append(pd.concat([own, seen]).assign(seed=r.seed).merge(told, on="row", how="left"))
     out = pd.concat(parts, ignore_index=True)
     out["group"], out["area"] = clusters[out["row"]], images["area"].to_numpy()[out["row"]]
@@ -82,3 +82,22 @@ def wide(frame: pd.DataFrame, by: str | None = None, decimals: int = 3) -> pd.Da
 def edges(frame: pd.DataFrame) -> np.ndarray:
     """The two area shares that part `judged`'s tumours into thirds."""
     return np.nanquantile(frame.drop_duplicates("row")["area"], [1 / 3, 2 / 3])
+
+
+class Maps(NamedTuple):
+    """What a page looks at: runs with their maps' scores, and the one map that is spoken of.
+
+    names: maps of the runs in their order; chosen: the one that passes the control and points best there, or None;
+    kept: run key to its stored maps (n, h, w) by name; images: `tumours.read_images`.
+    """
+
+    runs: list[Any]
+    scores: pd.DataFrame
+    names: list[str]
+    chosen: str | None
+    kept: dict[str, dict[str, np.ndarray]]
+    images: pd.DataFrame
+
+    @property
+    def shown(self) -> str:
+        return self.chosen or tumours.FUSED

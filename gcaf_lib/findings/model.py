@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gcaf_lib.findings import fusion
+from gcaf_lib.findings import fusion_gradients
 from gcaf_lib.model import classifier
 from gcaf_lib.model.fusion import FUSIONS
 from gcaf_lib.paper import published as paper
@@ -82,12 +82,15 @@ def scrambled(names: Sequence[str], a: np.ndarray, b: np.ndarray, rng: np.random
 
 
 def gradients(vectors: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> pd.DataFrame:
-    """`fusion.gradients`, with `gcaf-token` twice: in its first step, where its attention is shut out, and with it let in.
+    """`fusion_gradients.gradients`, with `gcaf-token` twice: in its first step, where its attention is shut out, and with it let in.
 
     vectors: [a, b] (B, d); maps: [F1, F2] (B, h, w, C).
     """
     given, width = {"vectors": list(vectors), "maps": list(maps)}, vectors[0].shape[1]
-    later, first = fusion.gradients(given, width), fusion.gradients(given, width, opened=0.0)
+    later, first = (
+        fusion_gradients.gradients(given, width),
+        fusion_gradients.gradients(given, width, opened=0.0),
+    )
     first = first[first["variant"] == "gcaf-token"].assign(variant=FIRST_STEP)
     return pd.concat([later, first], ignore_index=True)
 
@@ -121,7 +124,7 @@ def dead_said(found: pd.DataFrame, full: Any) -> str:
             else "(their gradient is exactly 0)"
         )
         + f". At full size that is {count:,} of the fusion's {full.count_params():,} weights ({count / full.count_params():.0%}). "
-        f"Without dead weights: {_code(n for n in fusion.REPAIRS if n not in lost) or 'none of the repairs'}."
+        f"Without dead weights: {_code(n for n in fusion_gradients.REPAIRS if n not in lost) or 'none of the repairs'}."
     )
 
 
@@ -141,7 +144,7 @@ def departure_said(bend: float) -> str:
     two = paper.published("Table 4", "Cross-Attention (No Gating)", "accuracy")
     return (
         f"Departure from linearity, $f(x + y) - f(x) - f(y) + f(0)$, relative to the largest value: {bend:.0e}, so `cross` is "
-        f"{'linear, up to rounding' if bend < fusion.ROUNDING else 'not linear'}. The paper reports {one:g}% for concatenation and {two:g}% "
+        f"{'linear, up to rounding' if bend < fusion_gradients.ROUNDING else 'not linear'}. The paper reports {one:g}% for concatenation and {two:g}% "
         f"for cross-attention without gates, a gain of {two - one:.2f} points. If Equations 9 and 10 are as reconstructed, attention can't be its cause: "
         "what remains is that the same functions, written with more weights, train differently, a different test set, chance, or "
         "equations other than these."

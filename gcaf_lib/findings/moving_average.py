@@ -10,7 +10,7 @@ import pandas as pd
 
 from gcaf_lib.display import names
 from gcaf_lib.evaluation.metrics import summary
-from gcaf_lib.findings import ablation_tables, factorial_effects, training, words
+from gcaf_lib.findings import ablation_tables, factorial_effects, stages, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.terminal import cut
 
@@ -103,8 +103,8 @@ def start_left_table(found: Mapping[str, Sequence[Any]], training_images: int) -
     averaged, lines = {row: runs for row, runs in found.items() if runs and runs[0].settings.training.ema}, []
     for row, records in averaged.items():
         chosen = records[0].settings.training
-        for stage, part in pd.concat([training.kept(r) for r in records]).groupby("stage"):
-            ends, left = training.average_left(chosen, sorted(part["best_epoch"]), training_images)
+        for stage, part in pd.concat([stages.kept(r) for r in records]).groupby("stage"):
+            ends, left = stages.average_left(chosen, sorted(part["best_epoch"]), training_images)
             # from fewest steps, which leave the largest share, to most
             cells = words.extent(ends, "{:,}".format), words.extent(left, words.percent)
             lines.append((row, int(stage), len(records), f"{chosen.ema:g}", *cells))
@@ -119,7 +119,7 @@ def start_left_said() -> str:
     steps = int(paper.published("Table 2", "Total", "training") // batch)
     most = cut(0.01 ** (1 / (epochs[1] * steps - 1)), 4)
     stages = "; ".join(
-        f"stage {k}: {n:.0f} epochs of {steps} steps leave {training.remaining(beta, int(n) * steps):.1%} of the start"
+        f"stage {k}: {n:.0f} epochs of {steps} steps leave {stages.remaining(beta, int(n) * steps):.1%} of the start"
         for k, n in enumerate(epochs, 1)
     )
     return (

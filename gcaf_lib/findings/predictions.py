@@ -11,23 +11,9 @@ import pandas as pd
 from gcaf_lib.display import tables
 from gcaf_lib.display.names import backbone_name
 from gcaf_lib.display.style import CLASS_NAMES, NO_MAPS
-from gcaf_lib.evaluation import control, heatmaps, tumours, worth
+from gcaf_lib.evaluation import control, heatmaps, tumours
 
 SURE = 0.9
-
-
-def answers(record: Any, dataset: Any) -> pd.DataFrame:
-    """One row a test image of a run: row, file, label, predicted, right, confidence, and p_<class>."""
-    probs = record.probabilities()
-    columns = {
-        "row": record.rows(),
-        "file": dataset.frame["file"].to_numpy()[record.rows()],
-        "label": record.labels(),
-        "predicted": record.answers(),
-        "right": record.right(),
-        "confidence": probs.max(1),
-    }
-    return pd.DataFrame(columns | {f"p_{c}": p for c, p in zip(record.settings.data.classes, probs.T)})
 
 
 def drawn(answers: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -135,10 +121,3 @@ def control_said(judged: pd.DataFrame, norm: bool) -> str:
         "On pictures whose answer is known (chapter 20's control, a training of its own, of miniatures) fused maps of this kind "
         f"point at the mark on {pointing:.0%} of the pictures: {told[verdict]}."
     )
-
-
-def joined_answers(records: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """labels (n,), probabilities (n, K) and rows (n,) of the test parts, end to end."""
-    answers = [worth.answers(r) for r in records]
-    rows, labels, probs = (np.concatenate(part) for part in list(zip(*answers))[:3])
-    return labels, probs, rows

@@ -10,9 +10,9 @@ import pandas as pd
 from gcaf_lib.display import names
 from gcaf_lib.display.cost_chart import amount
 from gcaf_lib.evaluation import costs
-from gcaf_lib.findings import comparison, recipes, training
+from gcaf_lib.findings import recipes, stages
 
-PRICED = ["n", "seconds", "low", "high", "epochs", "devices"]  # columns of `comparison.training_times`
+PRICED = ["n", "seconds", "low", "high", "epochs", "devices"]  # columns of `stages.training_times`
 
 
 def price(runs: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
@@ -23,8 +23,8 @@ def price(runs: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
         if not records:
             continue
         chosen = records[0].settings
-        spent = comparison.training_times({side: records}).iloc[0]
-        starts = [r for found in training.stage0_records(records).values() for r in found]
+        spent = stages.training_times({side: records}).iloc[0]
+        starts = [r for found in stages.stage0_records(records).values() for r in found]
         before = sum(stage["seconds"] for r in starts for stage in r.info["stages"]) / len(records)
         lines.append({"side": side, "size": chosen.data.image_size, **costs.of_settings(chosen),
                       **spent[PRICED], "stage0": before})  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import folds, intervals, paired_tests
-from gcaf_lib.findings import matched, significance, words
+from gcaf_lib.findings import matched, p_values, words
 
 
 def permuted(
@@ -19,16 +19,16 @@ def permuted(
     """The control: the proposed model against itself, every two of its seeds: first, second, difference, p, picture,
     picture_p.
 
-    The same permutations by patient as `significance.tests` does with a row, of images and with each picture weighing 1 (pictures
+    The same permutations by patient as `p_values.tests` does with a row, of images and with each picture weighing 1 (pictures
     (N,): `units.pictures`). Two trainings of one method are not two methods, so how small p is here tells what a small p
     between rows is worth. records: taken are the seeds that have all folds.
     """
-    runs, lines = significance.method(folds.pool(matched.whole(records))), []
+    runs, lines = p_values.method(folds.pool(matched.whole(records))), []
     for a, b in itertools.combinations(sorted(runs), 2):
         rows = runs[a].rows
         tests_ = [
             intervals.cluster_permutation(weight * runs[a].right, weight * runs[b].right, groups[rows], n)
-            for weight in (np.ones(len(rows)), significance.even_weights(rows, pictures))
+            for weight in (np.ones(len(rows)), p_values.even_weights(rows, pictures))
         ]
         lines.append((a, b, *(value for test in tests_ for value in (test.difference, test.p))))
     return pd.DataFrame(lines, columns=["first", "second", "difference", "p", "picture", "picture_p"])
@@ -62,4 +62,4 @@ def permuted_said(frame: pd.DataFrame, sweep: Callable[[str], str]) -> str:
 
 def _p(value: float) -> str:
     """`p = 0.031`, or `p < 0.001`."""
-    return f"p {'' if value < 0.0005 else '= '}{significance.p_said(value)}"
+    return f"p {'' if value < 0.0005 else '= '}{p_values.p_said(value)}"

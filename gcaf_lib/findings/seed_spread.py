@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.evaluation import clustered, paired_tests
-from gcaf_lib.findings import significance, table_rows, words
+from gcaf_lib.findings import p_values, table_rows, words
 from gcaf_lib.paper import published_gaps
 
 
@@ -63,25 +63,25 @@ def accuracy_spread_said(chance: Mapping[str, float], reference: Sequence[Any]) 
     return " ".join(said)
 
 
-def printed_rivals(found: significance.Tables) -> Iterator[tuple[str, str, dict]]:
-    """Place, row and runs (`significance.method`) of every rival that the paper's Tables 4, 5, 6 and 8 print an accuracy of."""
+def printed_rivals(found: p_values.Tables) -> Iterator[tuple[str, str, dict]]:
+    """Place, row and runs (`p_values.method`) of every rival that the paper's Tables 4, 5, 6 and 8 print an accuracy of."""
     for place, name in table_rows.TABLES.items():
         printed = set(published_gaps.published(place)["row"])
-        for row, runs in significance.rivals(name, found.get(place, {})).items():
+        for row, runs in p_values.rivals(name, found.get(place, {})).items():
             if row.replace(" = ", " ") in printed:
                 yield place, row, runs
 
 
-def scatter(found: significance.Tables, reference: Sequence[Any]) -> pd.DataFrame:
+def scatter(found: p_values.Tables, reference: Sequence[Any]) -> pd.DataFrame:
     """place, row, seeds, sd: how far each printed row's accuracy minus the proposed model's scatters over common seeds."""
-    base, lines = significance.method(reference), []
+    base, lines = p_values.method(reference), []
     for place, row, runs in printed_rivals(found):
         gaps = [runs[s].right.mean() - base[s].right.mean() for s in paired_tests.shared(runs, base)]
         lines.append((place, row, len(gaps), np.std(gaps, ddof=1) if len(gaps) > 1 else np.nan))
     return pd.DataFrame(lines, columns=["place", "row", "seeds", "sd"])
 
 
-def difference_spread(found: significance.Tables, reference: Sequence[Any]) -> pd.DataFrame:
+def difference_spread(found: p_values.Tables, reference: Sequence[Any]) -> pd.DataFrame:
     """`pooled` of the printed rows' differences (`scatter`) and of the proposed model's own accuracies."""
     return pooled(scatter(found, reference), _over_seeds(reference), len(reference))
 
@@ -141,9 +141,9 @@ def with_spread(lines: pd.DataFrame, spread: pd.DataFrame, show_published: bool 
     return lines.assign(kind=kind, **held)
 
 
-def shared_errors(found: significance.Tables, reference: Sequence[Any]) -> pd.DataFrame:
+def shared_errors(found: p_values.Tables, reference: Sequence[Any]) -> pd.DataFrame:
     """place, row, share: of the proposed model's errors how many each trained row makes as well."""
-    base = significance.method(reference)
+    base = p_values.method(reference)
     lines = [
         (place, row, paired_tests.overlap(base, runs))
         for place, row, runs in printed_rivals(found)

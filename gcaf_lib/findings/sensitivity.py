@@ -19,7 +19,7 @@ from gcaf_lib.findings import (
     difference_intervals,
     matched,
     row_lists,
-    training,
+    stages,
 )
 from gcaf_lib.model import losses
 from gcaf_lib.paper import checks, published_gaps
@@ -166,7 +166,7 @@ def batch_steps(found: Mapping[str, Sequence[Any]], chosen: TrainingSettings, im
             "Batch size": int(size),
             "Steps, stage 1": first,
             "Steps, stage 2": second,
-            "Left of stage 2's start (%)": f"{100 * training.remaining(chosen.ema, second):.1f}",
+            "Left of stage 2's start (%)": f"{100 * stages.remaining(chosen.ema, second):.1f}",
         }
         for which, word in (("ema", "averaged"), ("raw", "raw")):
             scores = [r.right(which=which).mean() for r in runs]

@@ -14,7 +14,14 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds, tumours, units, worth
 from gcaf_lib.evaluation.floors import LOOK_UPS
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ablation, accuracies, beside_look_ups, matched, predictions, words
+from gcaf_lib.findings import (
+    ablation,
+    accuracies,
+    beside_look_ups,
+    seed_changes,
+    tumour_classes,
+    words,
+)
 from gcaf_lib.settings import CLASSES
 
 HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}
@@ -39,8 +46,8 @@ def with_without(
     cells, changes = [], {}
     for (protocol, split), (name, row) in itertools.product(folds.NAMES.items(), HINTS.items()):
         keep = TUMOURS if row == "three classes" else None
-        pair = _pair(whole.get(protocol, []), changed.get(f"{protocol}, {row}", []))
-        change = changes[name, split] = change_of(*pair, clusters, pictures, keep)
+        pair = seed_changes.pair(whole.get(protocol, []), changed.get(f"{protocol}, {row}", []))
+        change = changes[name, split] = seed_changes.change_of(*pair, clusters, pictures, keep)
         for label, records in zip(("as it is", "taken away"), pair):
             score = accuracies.of_runs(records, clusters, pictures, keep) if records else {}
             if change and change.picture and label == "taken away":
@@ -50,44 +57,13 @@ def with_without(
     return pd.DataFrame(cells).reindex(columns=columns), changes
 
 
-def one_against_several(with_: Sequence[Any], without: Sequence[Any]) -> bool:
-    """Whether there is one seed without a hint and several with it. A model without it has its own stage 0, so no seed of the
-    other is nearer to it than the rest."""
-    return len({r.seed for r in without}) == 1 < len({r.seed for r in with_})
-
-
-def _pair(with_: Sequence[Any], without: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Whole seeds with a hint and without, seed by seed; where one stands against several, all."""
-    sides = matched.whole(with_), matched.whole(without)
-    return sides if one_against_several(*sides) else worth.paired(*sides)
-
-
-def change_of(
-    with_: Sequence[Any],
-    without: Sequence[Any],
-    clusters: np.ndarray,
-    pictures: np.ndarray,
-    keep: Sequence[str] | None = None,
-) -> worth.Change | None:
-    """`worth.Change` of a `_pair`, on images of the classes `keep`."""
-    if not one_against_several(with_, without):
-        return worth.change(without, with_, clusters, pictures, keep)
-    sides = (dict(zip(folds.by_seed(side), worth.of_records(side, keep))) for side in (without, with_))
-    return worth.against(*sides, clusters, pictures if worth.grouped(with_) else None)
-
-
-def against_each(change: worth.Change) -> str:
-    """`seed 0 −4.6 points, by picture −4.7; seed 1 …`: one seed's difference from each seed of the other side."""
-    return "; ".join(f"seed {seed} {_moved(*one.values())}" for seed, one in change.each.items())
-
-
 def each_seed_said(changes: Changes) -> str:
     """What the differences are against each seed of the model as it is, and whether their sign turns; "" where there is none."""
     lines = []
     for (name, split), change in changes.items():
         if not (change and change.each):
             continue
-        against = against_each(change)
+        against = seed_changes.against_each(change)
         columns = zip(("by file", "by picture"), zip(*(one.values() for one in change.each.values())))
         turns = [how for how, values in columns if min(values) < 0 < max(values)]
         lines.append(
@@ -271,42 +247,20 @@ def answer_gone_said(
     tumour images of which the four-class model says *no tumour*, and on the others; by picture too where copies are kept together."""
     said = []
     for protocol, split in folds.NAMES.items():
-        four, three = _pair(whole.get(protocol, []), changed.get(f"{protocol}, three classes", []))
-        said += [f"{split}: {answer_gone_on_split(four, three, dataset, pictures)}"] if four else []
+        four, three = seed_changes.pair(
+            whole.get(protocol, []), changed.get(f"{protocol}, three classes", [])
+        )
+        said += (
+            [f"{split}: {tumour_classes.answer_gone_on_split(four, three, dataset, pictures)}"]
+            if four
+            else []
+        )
     if not said:
         return ""
     return (
         "To take the no-tumour class away also takes an answer away that is always wrong on these images, so that its difference is of two parts:\n\n- "
         + "\n- ".join(said)
     )
-
-
-def answer_gone_on_split(
-    four: Sequence[Any], three: Sequence[Any], dataset: Any, pictures: np.ndarray
-) -> str:
-    """`answer_gone_said` of runs on one split, paired by seed, or one seed of three classes beside each of four."""
-    sides = [[predictions.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four, three)]
-    seeds = len({r.seed for r in four})
-    keys = ["row"] if one_against_several(four, three) else ["seed", "row"]
-    both = pd.merge(*map(pd.concat, sides), on=keys, suffixes=("", "_three"))
-    lost = both["predicted"] == CLASSES.index("notumor")
-    copies = both.groupby(["seed", pictures[both["row"]]])["row"].transform("size")
-    text = (
-        f"of {words.plural(len(both), 'answer')} ({words.plural(seeds, 'seed')}) on tumour images {lost.sum():,} are *no tumour*, and without that class "
-        f"{both.loc[lost, 'right_three'].sum():,} of these are right; {_parted(both, lost, 1 + 0 * copies)}"
-    )
-    return text + (f"; by picture {_parted(both, lost, 1 / copies)}" if worth.grouped(four) else "")
-
-
-def _parted(both: pd.DataFrame, gone: pd.Series, weight: pd.Series) -> str:
-    """What the answer that is gone gives, in points, and the accuracy on the other images with and without the class."""
-    given = 100 * np.average(gone & both["right_three"], weights=weight)
-    if gone.all():
-        return f"that gives {words.signed(given, 1)} points; there are no other images"
-    before, after = (
-        np.average(both.loc[~gone, name], weights=weight[~gone]) for name in ("right", "right_three")
-    )
-    return f"that gives {words.signed(given, 1)} points; on the other images accuracy goes from {before:.1%} to {after:.1%}"
 
 
 def look_ups_said(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) -> str:
@@ -320,7 +274,7 @@ def look_ups_said(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) -
             copied = after.picture - before.picture if key in accuracies.TOGETHER else np.nan
             theirs.append((after.accuracy - before.accuracy, copied))
             said.append(
-                f"{beside_look_ups.FLOOR_NAMES[floor]}, {name}, {words.plural(after.n, 'image')}: {_moved(*theirs[-1])}; in percent "
+                f"{beside_look_ups.FLOOR_NAMES[floor]}, {name}, {words.plural(after.n, 'image')}: {seed_changes.moved(*theirs[-1])}; in percent "
                 f"from {accuracies.with_picture(before)} to {accuracies.with_picture(after)}"
             )
         change = changes.get(("the file's form", split))
@@ -331,9 +285,9 @@ def look_ups_said(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) -
         more = all(one.high < least for one, least in zip(own, most))
         mean = f", against the mean of its {len(change.each)} seeds" if change.each else ""
         told.append(
-            f"{split[0].upper()}{split[1:]}: the fall of the model ({_moved(*change.values())}{mean}) is "
+            f"{split[0].upper()}{split[1:]}: the fall of the model ({seed_changes.moved(*change.values())}{mean}) is "
             + ("larger than" if more else "not told apart from")
-            + f" that of the look-ups (down to {_moved(*most)}), which has no interval, so that nothing tests one against the other. "
+            + f" that of the look-ups (down to {seed_changes.moved(*most)}), which has no interval, so that nothing tests one against the other. "
             + (
                 "Something learnt may be in it."
                 if more
@@ -346,11 +300,6 @@ def look_ups_said(floors: pd.DataFrame, again: pd.DataFrame, changes: Changes) -
         + "\n- ".join(said)
         + "".join(f"\n\n{one}" for one in told)
     )
-
-
-def _moved(file: float, picture: float = np.nan) -> str:
-    """`−4.6 points, by picture −4.7`: a change of accuracy."""
-    return words.beside(f"{words.signed(100 * file, 1)} points", picture, lambda v: words.signed(100 * v, 1))
 
 
 def changes_said(changes: Changes) -> str:

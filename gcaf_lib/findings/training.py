@@ -11,11 +11,10 @@ import pandas as pd
 from scipy.stats import beta as beta_law
 
 from gcaf_lib.display import tables
-from gcaf_lib.display.names import ABSENT, backbone_name
-from gcaf_lib.findings import words
+from gcaf_lib.display.names import backbone_name
+from gcaf_lib.findings import stages, words
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import PROFILES, Settings, TrainingSettings, load, names
-from gcaf_lib.training import runs
 
 _WORDS = {"Class Balance Factor": ("loss.balance",)}  # printed as a word: no figure stands for it
 _LEFT_OPEN = """model.scale model.weights model.width model.projection_norm model.dropout loss.reading
@@ -84,66 +83,16 @@ def patience_said(chosen: TrainingSettings) -> str:
     )
 
 
-def differing(sides: Mapping[str, Settings]) -> pd.DataFrame:
-    """Setting, and its value on each of two sides, where they differ; those of stage 0 only where both have one."""
-    both = {side.model.weights for side in sides.values()} == {"in-domain"}
-    asked = [name for name in names() if both or ".stage0_" not in name]
-    values = [(name, *(_printed(attrgetter(name)(one)) for one in sides.values())) for name in asked]
-    frame = pd.DataFrame(values, columns=["Setting", *sides])
-    return frame[frame[list(sides)].nunique(axis=1) > 1].reset_index(drop=True)
-
-
 def contradicted() -> pd.DataFrame:
     """Rows of Table 3 on which another place of the paper differs."""
     said = paper.disagreements()
     return said[said["topic"].isin(["loss.smoothing", "loss.balance"])].rename(columns=str.capitalize)
 
 
-def kept(record: Any) -> pd.DataFrame:
-    """One row a stage: the epoch whose weights were kept (lowest validation loss), and what it cost."""
-    lines = []
-    for stage in record.info["stages"]:
-        rows = record.history[record.history["stage"] == stage["stage"]].reset_index(drop=True)
-        lines.append({**rows.iloc[stage["best_epoch"] - 1].to_dict(), **stage})
-    return pd.DataFrame(lines)
-
-
 def raw_history(record: Any) -> pd.DataFrame:
     """A run's history with the validation figures of its raw weights in val_loss and val_accuracy."""
     plain = {f"val_{name}": record.history[f"val_{name}_raw"] for name in ("loss", "accuracy")}
     return record.history.assign(**plain)
-
-
-def stages(records: Sequence[Any]) -> pd.DataFrame:
-    """One row a stage, mean ± sd over runs: epochs run, epoch kept, accuracies there, seconds."""
-    if not records:
-        return pd.DataFrame([{"Stage": ABSENT}])
-    lines = [
-        {
-            "Stage": int(stage),
-            "Epochs run": _span(part["epochs"]),
-            "Epoch kept": _span(part["best_epoch"]),
-            "Training (%)": tables.mean_sd_n(part["accuracy"], scale=100),
-            "Validation, raw (%)": tables.mean_sd_n(part["val_accuracy_raw"], scale=100),
-            "Validation, EMA (%)": tables.mean_sd_n(part["val_accuracy"], scale=100),
-            "Validation loss, EMA": tables.mean_sd_n(part["val_loss"], 4),
-            "Seconds": f"{part['seconds'].mean():.0f}",
-        }
-        for stage, part in pd.concat([kept(r) for r in records]).groupby("stage")
-    ]
-    return pd.DataFrame(lines)
-
-
-def _span(values: Any) -> str:
-    return words.extent(sorted(values), "{:.0f}".format)
-
-
-def remaining(beta: float, steps: int) -> float:
-    """Share of the starting weights in a moving average after `steps` updates: β^(steps − 1) (Eq 18).
-
-    Keras sets the average to the weights after the first step, which is the start meant here.
-    """
-    return float(beta ** max(steps - 1, 0)) if beta else 0.0
 
 
 def averages(records: Sequence[Any], images: int) -> pd.DataFrame:
@@ -153,21 +102,12 @@ def averages(records: Sequence[Any], images: int) -> pd.DataFrame:
     are those of the validation part, mean ± sd over seeds.
     """
     lines = []
-    for stage, part in pd.concat([kept(r) for r in records]).groupby("stage"):
-        ends, left = average_left(records[0].settings.training, part["best_epoch"], images)
+    for stage, part in pd.concat([stages.kept(r) for r in records]).groupby("stage"):
+        ends, left = stages.average_left(records[0].settings.training, part["best_epoch"], images)
         gain = tables.mean_sd_n(part["val_accuracy"] - part["val_accuracy_raw"], scale=100)
-        lines.append((int(stage), _span(ends), tables.mean_sd_n(left, 1, 100), gain))
+        lines.append((int(stage), stages.span(ends), tables.mean_sd_n(left, 1, 100), gain))
     heads = ["Stage", "Steps up to the kept epoch", "Start remaining (%)"]
     return pd.DataFrame(lines, columns=[*heads, "EMA − raw on validation (points)"])
-
-
-def average_left(
-    chosen: TrainingSettings, epochs: Sequence[int], images: int
-) -> tuple[list[int], list[float]]:
-    """Steps up to each of these kept epochs on `images` training images, and the share of the start left in the average."""
-    steps = images // min(chosen.batch_size, images)
-    ends = [int(epoch) * steps for epoch in epochs]
-    return ends, [remaining(chosen.ema, n) for n in ends]
 
 
 def unfrozen(record: Any) -> pd.DataFrame:
@@ -186,24 +126,14 @@ def unfrozen_layers(record: Any) -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["backbone", "layer"])
 
 
-def stage0_records(records: Sequence[Any]) -> dict[str, list[Any]]:
-    """Backbone to the records of the stage 0 that these runs took it from; empty where they took it elsewhere."""
-    out: dict[str, dict[str, Any]] = {}
-    for record in records:
-        for key, start in record.info["weights"].items():
-            if start.get("stage0") and (found := runs.find(start["stage0"])):
-                out.setdefault(key, {})[found.key] = found
-    return {key: list(found.values()) for key, found in out.items()}
-
-
 def stage0(records: Sequence[Any]) -> pd.DataFrame:
     """One row a backbone: epochs, the kept epoch, accuracy on validation and test (mean ± sd), seconds (mean)."""
     lines = []
-    for key, found in stage0_records(records).items():
-        rows = pd.DataFrame([kept(record).iloc[0] for record in found])
+    for key, found in stages.stage0_records(records).items():
+        rows = pd.DataFrame([stages.kept(record).iloc[0] for record in found])
         hits = [r.right(which="raw").mean() for r in found]
         accuracies = (tables.mean_sd_n(values, scale=100) for values in (rows["val_accuracy"], hits))
-        epochs = _span(rows["epochs"]), _span(rows["best_epoch"])
+        epochs = stages.span(rows["epochs"]), stages._span(rows["best_epoch"])
         lines.append((backbone_name(key, found[0]), *epochs, *accuracies, round(rows["seconds"].mean())))
     heads = ["Backbone", "Epochs", "Epoch kept", "Validation accuracy (%)", "Test accuracy (%)", "Seconds"]
     return pd.DataFrame(lines, columns=heads)
@@ -213,7 +143,7 @@ def stage0(records: Sequence[Any]) -> pd.DataFrame:
 
 
 def start_said(found: Mapping[str, Sequence[Any]], settings: Settings) -> str:
-    """Where the backbones of these runs start; found: `stage0_records`."""
+    """Where the backbones of these runs start; found: `stages.stage0_records`."""
     if found:
         return "The runs on this page start from these weights."
     return f"The runs on this page start from `{settings.model.weights}` weights: no stage 0."
@@ -221,7 +151,7 @@ def start_said(found: Mapping[str, Sequence[Any]], settings: Settings) -> str:
 
 def convergence_said(records: Sequence[Any]) -> str:
     """Training and validation accuracy at the end beside those the paper reads off its Figure 9, and what stage 2 moved."""
-    frames = [kept(record) for record in records]
+    frames = [stages.kept(record) for record in records]
     train, val = (
         tables.mean_sd_n([f[name].iloc[-1] for f in frames], scale=100)
         for name in ("accuracy", "val_accuracy_raw")
@@ -279,7 +209,7 @@ def averages_said(records: Sequence[Any]) -> str:
     raw, averaged = (100 * np.array([r.right(which=w).mean() for r in records]) for w in ("raw", "ema"))
     return (
         f"Half of the start is forgotten after {np.log(0.5) / np.log(beta):,.0f} steps with the paper's $\\beta = {beta:g}$. By its own "
-        f"settings, an epoch's last partial batch dropped as here, stage 2 has {steps:,} steps, after which {remaining(beta, steps):.1%} of the average is still the weights it began with. "
+        f"settings, an epoch's last partial batch dropped as here, stage 2 has {steps:,} steps, after which {stages.remaining(beta, steps):.1%} of the average is still the weights it began with. "
         f"On the test part the raw weights score (in percent) {tables.mean_sd_n(raw)}, the averaged ones {tables.mean_sd_n(averaged)}; averaged "
         f"minus raw, seed by seed: {tables.mean_sd_n(averaged - raw)} points. Every run record holds the predictions of both; the following "
         "chapters report the averaged weights, as the paper does, unless they say otherwise."

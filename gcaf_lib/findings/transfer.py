@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import folds, units, worth
-from gcaf_lib.findings import ablation, matched, recipes, shortcuts, split_records, words
+from gcaf_lib.findings import ablation, matched, recipes, seed_changes, split_records, words
+from gcaf_lib.settings import PROFILES, Settings, names
 
 PROFILES = ("cpu", split_records.TRANSFER)  # of `recipes.SIDES`
 
@@ -54,8 +56,8 @@ def trained_once(
     groups, pictures, changes = splits.clusters(dataset), units.pictures(dataset), {}
     for protocol in folds.NAMES:
         sides = [matched.whole(side.get(protocol, ())) for side in (small, large)]
-        if shortcuts.one_against_several(*sides):
-            changes[protocol] = shortcuts.change_of(*sides, groups, pictures)
+        if seed_changes.one_against_several(*sides):
+            changes[protocol] = seed_changes.change_of(*sides, groups, pictures)
     return changes
 
 
@@ -78,7 +80,7 @@ def changes_said(frame: pd.DataFrame, single: Mapping[str, worth.Change]) -> str
             counts = f"one seed against the mean of {len(change.each)}"
             each = (
                 f"On the {split} split the recipe was trained once. It has no stage 0, so that no seed of the miniatures is nearer to it than the "
-                f"others. Against each: {shortcuts.against_each(change)}; the table has the seed of the same number. The "
+                f"others. Against each: {seed_changes.against_each(change)}; the table has the seed of the same number. The "
                 "interval of the mean holds how the miniatures' seeds vary, not how the recipe's would."
             )
         ece = ablation.worth_of(known.loc[(protocol, "ece")], "difference")
@@ -103,3 +105,12 @@ def changes_said(frame: pd.DataFrame, single: Mapping[str, worth.Change]) -> str
         + (f"\n\n{each}" if each else "")
         + (f"\n\n{words.ONE_SEED}" if once else "")
     )
+
+
+def differing(sides: Mapping[str, Settings]) -> pd.DataFrame:
+    """Setting, and its value on each of two sides, where they differ; those of stage 0 only where both have one."""
+    both = {side.model.weights for side in sides.values()} == {"in-domain"}
+    asked = [name for name in names() if both or ".stage0_" not in name]
+    values = [(name, *(_printed(attrgetter(name)(one)) for one in sides.values())) for name in asked]
+    frame = pd.DataFrame(values, columns=["Setting", *sides])
+    return frame[frame[list(sides)].nunique(axis=1) > 1].reset_index(drop=True)

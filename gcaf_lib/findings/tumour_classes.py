@@ -13,8 +13,18 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import names
 from gcaf_lib.evaluation import folds, units, worth
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import ablation, accuracies, matched, recipes, shortcuts, split_records, words
+from gcaf_lib.findings import (
+    ablation,
+    accuracies,
+    image_answers,
+    matched,
+    recipes,
+    seed_changes,
+    split_records,
+    words,
+)
 from gcaf_lib.paper import literature
+from gcaf_lib.settings import CLASSES
 
 
 def accuracy(
@@ -82,5 +92,33 @@ def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> st
     said = words.outcome(change, "a fall", "a rise")
     return (
         f"With ImageNet weights, trained on three classes minus trained on four, on the same tumour images: {said}. "
-        f"To leave the class out also takes an answer away that is always wrong on these images: {shortcuts.answer_gone_on_split(four, three, dataset, pictures)}."
+        f"To leave the class out also takes an answer away that is always wrong on these images: {answer_gone_on_split(four, three, dataset, pictures)}."
     )
+
+
+def answer_gone_on_split(
+    four: Sequence[Any], three: Sequence[Any], dataset: Any, pictures: np.ndarray
+) -> str:
+    """`answer_gone_said` of runs on one split, paired by seed, or one seed of three classes beside each of four."""
+    sides = [[image_answers.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four, three)]
+    seeds = len({r.seed for r in four})
+    keys = ["row"] if seed_changes.one_against_several(four, three) else ["seed", "row"]
+    both = pd.merge(*map(pd.concat, sides), on=keys, suffixes=("", "_three"))
+    lost = both["predicted"] == CLASSES.index("notumor")
+    copies = both.groupby(["seed", pictures[both["row"]]])["row"].transform("size")
+    text = (
+        f"of {words.plural(len(both), 'answer')} ({words.plural(seeds, 'seed')}) on tumour images {lost.sum():,} are *no tumour*, and without that class "
+        f"{both.loc[lost, 'right_three'].sum():,} of these are right; {_parted(both, lost, 1 + 0 * copies)}"
+    )
+    return text + (f"; by picture {_parted(both, lost, 1 / copies)}" if worth.grouped(four) else "")
+
+
+def _parted(both: pd.DataFrame, gone: pd.Series, weight: pd.Series) -> str:
+    """What the answer that is gone gives, in points, and the accuracy on the other images with and without the class."""
+    given = 100 * np.average(gone & both["right_three"], weights=weight)
+    if gone.all():
+        return f"that gives {words.signed(given, 1)} points; there are no other images"
+    before, after = (
+        np.average(both.loc[~gone, name], weights=weight[~gone]) for name in ("right", "right_three")
+    )
+    return f"that gives {words.signed(given, 1)} points; on the other images accuracy goes from {before:.1%} to {after:.1%}"

@@ -12,13 +12,13 @@ from gcaf_lib.display import names
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import clustered, heatmaps, tumours
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.findings import explanations, map_localisation
+from gcaf_lib.findings import map_localisation
 from gcaf_lib.findings.words import by_side, shift, some, spans
 
 BLACK = 16  # of 255: darker is no tissue
 
 
-def black_said(maps: explanations.Maps, small: np.ndarray, clusters: np.ndarray) -> str:
+def black_said(maps: map_localisation.Maps, small: np.ndarray, clusters: np.ndarray) -> str:
     """`black_words` of the map that is spoken of; small: all preprocessed images (N, S, S, 3)."""
     found = [on_black(maps.kept[r.key][maps.shown], np.asarray(small[r.rows()])) for r in maps.runs]
     energy, area = np.concatenate(found).T
@@ -98,7 +98,7 @@ def cells(scores: pd.DataFrame, maps: Sequence[str], pictures: np.ndarray) -> pd
 
 
 def cells_caption(scores: pd.DataFrame) -> str:
-    """What `cells_table` shows, and where the thirds of the tumours' sizes end; scores: of `explanations.Maps`."""
+    """What `cells_table` shows, and where the thirds of the tumours' sizes end; scores: of `map_localisation.Maps`."""
     ends = " and ".join(f"{edge:.2%}" for edge in map_localisation.edges(scores))
     return (
         f"By class and third of the tumour's size (thirds of all tumours here: up to {ends} of the image): mean and 95% "

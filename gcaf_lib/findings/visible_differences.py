@@ -10,11 +10,11 @@ import pandas as pd
 
 from gcaf_lib.display import names
 from gcaf_lib.evaluation import folds
-from gcaf_lib.findings import ablation, difference_intervals, significance, table_rows, words
+from gcaf_lib.findings import ablation, difference_intervals, p_values, table_rows, words
 
 
 def comparisons(
-    chapter: Any, found: significance.Tables, main: Sequence[Any], apart: significance.Tables
+    chapter: Any, found: p_values.Tables, main: Sequence[Any], apart: p_values.Tables
 ) -> dict[str, dict[str, pd.DataFrame]]:
     """Split to table to `ablation.measure` in accuracy: on the page's split (found, with `main`) and on five folds (apart)."""
     own = folds.NAMES.get(chapter.profile_and_split[1], chapter.profile_and_split[1])
