@@ -72,7 +72,7 @@ chapter.strip(miniatures, imagenet, on_three_classes, fusion_folds, other_recipe
 
 # %%
 both = {"Miniatures": chapter.under("cpu").settings, "ImageNet": under_transfer.settings}
-tables.show(transfer.differing(both), "tab-transfer-settings", "The two recipes, where they differ.")
+tables.show(recipes.differing(both), "tab-transfer-settings", "The two recipes, where they differ.")
 
 # %% [markdown]
 # ## What it changes

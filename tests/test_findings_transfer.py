@@ -420,13 +420,13 @@ def test_what_is_on_record_is_counted():
 
 
 def test_settings_that_differ_are_named_and_those_of_a_stage_0_only_where_both_have_one():
-    frame = transfer.differing({"a": load("cpu"), "b": load("transfer")}).set_index("Setting")
+    frame = recipes.differing({"a": load("cpu"), "b": load("transfer")}).set_index("Setting")
     assert frame.loc["training.ema"].tolist() == ["0.999", "0.99"]
     assert frame.loc["model.weights"].tolist() == ["in-domain", "imagenet"]
     assert not [name for name in frame.index if "stage0" in name] and "loss.gamma" not in frame.index
     assert (
         "training.stage0_epochs"
-        in transfer.differing({"a": load("cpu"), "b": load("demo")})["Setting"].tolist()
+        in recipes.differing({"a": load("cpu"), "b": load("demo")})["Setting"].tolist()
     )
 
 

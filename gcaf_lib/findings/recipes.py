@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from gcaf_lib.data import splits
 from gcaf_lib.display import names
 from gcaf_lib.evaluation import folds, units, worth
 from gcaf_lib.findings import ablation, matched, words
-from gcaf_lib.settings import CLASSES
+from gcaf_lib.settings import CLASSES, Settings
+from gcaf_lib.settings import names as setting_names
 
 SIDES = ("miniatures", "ImageNet")
 METRICS = ("accuracy", "macro_f1", "macro_auc", "ece", "nll")
@@ -126,3 +128,12 @@ def head(side: str) -> str:
 
 def _share(metric: str) -> bool:
     return metric == "accuracy" or metric.startswith("recall_")
+
+
+def differing(sides: Mapping[str, Settings]) -> pd.DataFrame:
+    """Setting, and its value on each of two sides, where they differ; those of stage 0 only where both have one."""
+    both = {side.model.weights for side in sides.values()} == {"in-domain"}
+    asked = [name for name in setting_names() if both or ".stage0_" not in name]
+    values = [(name, *(words.setting(attrgetter(name)(one)) for one in sides.values())) for name in asked]
+    frame = pd.DataFrame(values, columns=["Setting", *sides])
+    return frame[frame[list(sides)].nunique(axis=1) > 1].reset_index(drop=True)

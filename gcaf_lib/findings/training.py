@@ -22,12 +22,6 @@ _LEFT_OPEN = """model.scale model.weights model.width model.projection_norm mode
     training.plateau_patience training.plateau_factor training.dtype""".split()
 
 
-def _printed(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
-
-
 def beside_table_3(settings: Settings) -> pd.DataFrame:
     """Table 3 with the settings in use beside it: parameter, the paper's value, in use, same."""
     lines = []
@@ -38,7 +32,7 @@ def beside_table_3(settings: Settings) -> pd.DataFrame:
         ]
         used = [attrgetter(name)(settings) for name, _ in wanted]
         same = all(value == theirs for value, (_, theirs) in zip(used, wanted))
-        shown = " / ".join(_printed(value) for value in used)
+        shown = " / ".join(words.setting(value) for value in used)
         if wanted[0][0] == "data.image_size":
             shown = f"{shown}×{shown}"
         lines.append((parameter, printed, shown, "same" if same else "differs"))
@@ -49,7 +43,7 @@ def left_open(settings: Settings) -> pd.DataFrame:
     """Settings that the paper leaves open: name, value in use, what it is (the setting's own help)."""
     known = names()
     lines = [
-        (name, _printed(attrgetter(name)(settings)), known[name].metadata["help"]) for name in _LEFT_OPEN
+        (name, words.setting(attrgetter(name)(settings)), known[name].metadata["help"]) for name in _LEFT_OPEN
     ]
     return pd.DataFrame(lines, columns=["Setting", "In use", "What it is"])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,6 @@ import pandas as pd
 from gcaf_lib.data import splits
 from gcaf_lib.evaluation import folds, units, worth
 from gcaf_lib.findings import ablation, matched, recipes, seed_changes, split_records, words
-from gcaf_lib.settings import PROFILES, Settings, names
 
 PROFILES = ("cpu", split_records.TRANSFER)  # of `recipes.SIDES`
 
@@ -105,12 +103,3 @@ def changes_said(frame: pd.DataFrame, single: Mapping[str, worth.Change]) -> str
         + (f"\n\n{each}" if each else "")
         + (f"\n\n{words.ONE_SEED}" if once else "")
     )
-
-
-def differing(sides: Mapping[str, Settings]) -> pd.DataFrame:
-    """Setting, and its value on each of two sides, where they differ; those of stage 0 only where both have one."""
-    both = {side.model.weights for side in sides.values()} == {"in-domain"}
-    asked = [name for name in names() if both or ".stage0_" not in name]
-    values = [(name, *(_printed(attrgetter(name)(one)) for one in sides.values())) for name in asked]
-    frame = pd.DataFrame(values, columns=["Setting", *sides])
-    return frame[frame[list(sides)].nunique(axis=1) > 1].reset_index(drop=True)

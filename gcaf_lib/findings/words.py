@@ -236,3 +236,10 @@ def beside(text: str, picture: float, show: Callable[[float], str] = percent) ->
     picture: NaN where none is known, and `text` stands alone; show: how it is printed.
     """
     return f"{text}, by picture {show(picture)}" if np.isfinite(picture) else text
+
+
+def setting(value: Any) -> str:
+    """A setting's value as tables print it."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
