@@ -25,7 +25,6 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"training.ema": 0.99}
 
 # %% tags=["hide-input"]
-
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter

@@ -26,7 +26,6 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"model.fusion": "gcaf-token"}
 
 # %% tags=["hide-input"]
-
 import pandas as pd
 from IPython.display import Markdown
 

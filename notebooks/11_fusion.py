@@ -29,21 +29,12 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
-
 import numpy as np
 import pandas as pd
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import prose, table_charts, tables
-from gcaf_lib.findings import (
-    ablation,
-    ablation_summary,
-    ablation_tables,
-    fusion,
-    fusion_gradients,
-    matched,
-    words,
-)
+from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, fusion, matched, words
 
 chapter = open_chapter("11_fusion", profile, overrides)
 records, norm_records = (matched.table_records(chapter, name) for name in ("table-4", "projection-norm"))
@@ -85,6 +76,8 @@ chapter.strip(chapter.proposed_runs(), records, norm_records, fold_records, pati
 # here.
 
 # %%
+from gcaf_lib.findings import fusion_gradients
+
 settings = chapter.settings.replace({"model.fusion": "gcaf"})
 side, width = settings.data.image_size, settings.model.width
 images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("float32")

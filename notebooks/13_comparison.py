@@ -29,18 +29,9 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
-
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import cost_chart, prose, table_charts, tables
-from gcaf_lib.findings import (
-    ablation,
-    ablation_summary,
-    ablation_tables,
-    comparison,
-    matched,
-    split_records,
-    stages,
-)
+from gcaf_lib.findings import ablation, ablation_summary, ablation_tables, comparison, matched, split_records
 from gcaf_lib.training import experiments
 
 chapter = open_chapter("13_comparison", profile, overrides)
@@ -111,6 +102,8 @@ prose.say(summary, comparison.after_stage0_said(fold_records, chapter.dataset))
 # activations, pooling) is left out, as is usual. The counts are of one image through the model in use, not of training.
 
 # %%
+from gcaf_lib.findings import stages
+
 costs = comparison.costs(chapter.profile, chapter.overrides)
 training_times = stages.training_times(records)
 tables.show(

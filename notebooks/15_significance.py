@@ -29,7 +29,6 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "patients"}
 
 # %% tags=["hide-input"]
-
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter

@@ -33,7 +33,7 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import charts, copies, prose, sortable, tables
 from gcaf_lib.evaluation import dataset_audit
-from gcaf_lib.findings import dataset
+from gcaf_lib.findings import dataset_audited
 
 chapter = open_chapter("16_dataset_audited", profile, overrides, need_images=True)
 chapter.strip()
@@ -52,12 +52,12 @@ chapter.strip()
 frame, folder = chapter.dataset.frame, chapter.dataset.root
 facts = dataset_audit.read(chapter.dataset)
 tables.show(
-    dataset.numbers(frame, facts),
+    dataset_audited.numbers(frame, facts),
     name="tab-audit",
     caption="The audit in numbers: counted, so there is no interval; the number of pictures depends on the "
     "similarity thresholds below, and a few pictures stand in two classes.",
 )
-Markdown(dataset.pictures_said(frame, facts))
+Markdown(dataset_audited.pictures_said(frame, facts))
 
 # %% [markdown]
 # ## The largest families
@@ -88,20 +88,20 @@ copies.file_pairs(folder, examples, words)
 # independent test: no second copy is missed, and of 3,064 different slices three, neighbours of one patient, are wrongly taken for one picture.
 
 # %% mystnb={"image": {"alt": "Histograms of similarities on a logarithmic scale, each with a dashed line at its threshold: a peak of copies at the right of it; for tumour files neighbouring slices to its left."}, "figure": {"name": "fig-similarity", "caption": "Similarities of pairs of files, and, for the real images, of each file's thumbnail with its nearest figshare slice (symmetric logarithmic scale). Dashed: the threshold."}}
-copies.similarities(facts.similarity, dataset.THRESHOLDS)
+copies.similarities(facts.similarity, dataset_audited.THRESHOLDS)
 
 # %%
-Markdown(dataset.thresholds_said(facts))
+Markdown(dataset_audited.thresholds_said(facts))
 
 # %% [markdown]
 # Pairs drawn at random from just above and just below the thresholds show what they decide.
 
 # %% mystnb={"image": {"alt": "Pairs of brain images drawn at random beside the thresholds; over each the threshold, the side of it and the similarity. Above the thresholds nearly all show one slice, below most show similar ones."}, "figure": {"name": "fig-around", "caption": "Pairs of files just above and just below each threshold, two images per pair, drawn at random; over the left one the side and the similarity, over the right one which threshold."}}
-files, words = dataset.beside_thresholds(facts)
+files, words = dataset_audited.beside_thresholds(facts)
 copies.file_rows(folder, files, titles=words)
 
 # %%
-Markdown(dataset.eye_said(dataset.looked_at(facts), facts))
+Markdown(dataset_audited.eye_said(dataset_audited.looked_at(facts), facts))
 
 # %% [markdown]
 # ## Identical files
@@ -110,7 +110,7 @@ Markdown(dataset.eye_said(dataset.looked_at(facts), facts))
 
 # %%
 tables.show(
-    dataset.identical(frame),
+    dataset_audited.identical(frame),
     name="tab-copies",
     caption="Contents that two or more files share byte for byte.",
 )
@@ -121,7 +121,7 @@ tables.show(
 # Copies of one picture belong in one class's folder. Otherwise a label is wrong; the archive, which labels each patient, says which one, and may err itself.
 
 # %%
-Markdown(dataset.labels_said(facts, chapter.phantoms))
+Markdown(dataset_audited.labels_said(facts, chapter.phantoms))
 
 # %% mystnb={"image": {"alt": "Pairs of images that are copies of each other and stand in folders of different classes; empty where there are none."}, "figure": {"name": "fig-label-errors", "caption": "Files that contradict a copy: left the file in doubt, right its copy in the other class's folder."}}
 contradictions = dataset_audit.contradictions(facts)
@@ -134,7 +134,7 @@ copies.file_pairs(folder, contradictions, folders["left"] + " or " + folders["ri
 # No archive speaks for the tumour-free files. Some of them look as if something were there, and some, as some meningiomas, look like CT.
 
 # %% mystnb={"image": {"alt": "Small brain images, most from the tumour-free folder, in which a layman notices a bright or dark area, a ring, or that the picture is a CT scan."}, "figure": {"name": "fig-candidates", "caption": "Files to look at again, in the order of the table below, which says why. No radiologist has judged them."}}
-candidates = dataset.candidates(frame, facts)
+candidates = dataset_audited.candidates(frame, facts)
 copies.files(folder, candidates["file"])
 
 # %%
@@ -145,7 +145,7 @@ tables.show(
     caption="Files to look at again, by eye: candidates for wrong labels among the tumour-free, CT, "
     "and what is no scan.",
 )
-Markdown(dataset.candidates_said(candidates))
+Markdown(dataset_audited.candidates_said(candidates))
 
 # %% [markdown]
 # ## Class by source
@@ -162,14 +162,14 @@ charts.class_shares(
 # The files' sizes and colour modes follow the sources:
 
 # %%
-sizes = dataset.sizes_and_modes(frame)
+sizes = dataset_audited.sizes_and_modes(frame)
 tables.show(
-    dataset.sizes_and_modes_text(sizes),
+    dataset_audited.sizes_and_modes_text(sizes),
     name="tab-sizes",
     caption="Share of each class's files that have the most common size, the number of different sizes, and "
     "the share in each colour mode.",
 )
-Markdown(dataset.sizes_said(sizes))
+Markdown(dataset_audited.sizes_said(sizes))
 
 # %% [markdown]
 # ## Patients
@@ -180,11 +180,11 @@ Markdown(dataset.sizes_said(sizes))
 # the splits keep more together than they must, and there are up to 233 patients.
 
 # %% mystnb={"image": {"alt": "One panel a class with known patients: bars of the number of files of each patient, in falling order, and a dotted line at the median."}, "figure": {"name": "fig-patients", "caption": "Files of each patient, one bar a patient; in the title the number of patients of the class."}}
-copies.group_sizes(dataset.patient_sizes(chapter.dataset, facts, chapter.settings.data.source))
+copies.group_sizes(dataset_audited.patient_sizes(chapter.dataset, facts, chapter.settings.data.source))
 
 # %%
 tables.show(
-    dataset.patient_table(facts),
+    dataset_audited.patient_table(facts),
     name="tab-patients",
     caption="Files, and patients known, of each class in each part of the patient-grouped split. Files "
     "without a known patient (0 patients) are kept together with their copies only; a wrong label counts its "
@@ -193,10 +193,10 @@ tables.show(
 )
 
 # %%
-known = dataset.patient_known(frame, facts, chapter.phantoms)
+known = dataset_audited.patient_known(frame, facts, chapter.phantoms)
 prose.say(
-    dataset.patients_said(frame, facts, known),
-    dataset.groups_said(splits.clusters(chapter.dataset), known),
+    dataset_audited.patients_said(frame, facts, known),
+    dataset_audited.groups_said(splits.clusters(chapter.dataset), known),
 )
 
 # %% [markdown]

@@ -36,15 +36,7 @@ from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import preprocess, splits
 from gcaf_lib.display import control_charts, gallery, map_scores, names, overlays, painting, tables
 from gcaf_lib.evaluation import control, interventions, sanity, tumours, units
-from gcaf_lib.findings import (
-    agreement,
-    explanations,
-    map_control,
-    map_localisation,
-    split_records,
-    tumour_localisation,
-    words,
-)
+from gcaf_lib.findings import agreement, explanations, map_control, split_records, words
 
 chapter = open_chapter("20_explanations", profile, overrides, need_images=True)
 runs = chapter.proposed_runs(train=True)
@@ -97,6 +89,8 @@ Markdown(explanations.maps_said(maps, verdicts, randomised, chapter.phantoms))
 # speaks of training and validation samples).
 
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95% cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
+from gcaf_lib.findings import map_localisation, tumour_localisation
+
 scores = map_localisation.scores(maps.scores)
 map_scores.by_measure(scores)
 

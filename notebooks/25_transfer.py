@@ -31,21 +31,11 @@ profile = "cpu"  # both recipes are compared whatever stands here; under "demo" 
 overrides = {}
 
 # %% tags=["hide-input"]
-
-
 from IPython.display import Markdown, display
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import curves, prose, split_ladder, tables
-from gcaf_lib.findings import (
-    full_networks,
-    matched,
-    recipes,
-    scorecard,
-    split_records,
-    stages,
-    transfer,
-)
+from gcaf_lib.findings import full_networks, matched, recipes, scorecard, split_records, stages, transfer
 
 chapter = open_chapter("25_transfer", profile, overrides)
 under_transfer = chapter.under(split_records.TRANSFER)

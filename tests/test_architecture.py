@@ -107,6 +107,7 @@ def _room(target: str, files: dict[str, set[str]]) -> str | None:
     return next((n for n in (name, name.rpartition(".")[0]) if n in files), None)
 
 
+CHAPTERS = sorted((PACKAGE.parent / "notebooks").glob("[0-9][0-9]_*.py"))
 LONGEST = 400  # lines of a room
 # rooms that are longer still: the first two are training code, which no line may leave while its records stand
 LONGER = {
@@ -168,10 +169,31 @@ def test_what_texts_name_is_there():
     )
 
 
+def guests(chapter: str, texts: dict[str, str]) -> list[str]:
+    """Which rooms and notebooks, besides its own, import a chapter's findings room."""
+    asks = re.compile(
+        rf"from gcaf_lib\.findings(?:\.{chapter} import| import (?:\([^)]*|[^\n]*)\b{chapter}\b)"
+    )
+    return [
+        name for name, text in texts.items() if asks.search(text) and name.lstrip("0123456789_") != chapter
+    ]
+
+
+def test_a_chapter_s_room_is_its_notebook_s_alone():
+    """What several need stands in a room by its subject."""
+    texts = {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in [*CHAPTERS, *(PACKAGE / "findings").glob("*.py")]
+    }
+    chapters = {path.stem[3:] for path in CHAPTERS}
+    assert {room: found for room in chapters & texts.keys() if (found := guests(room, texts))} == {}
+    text = "from gcaf_lib.findings import (\n    loss,\n    words,\n)"
+    assert guests("loss", {"05_loss": text, "06_training": text, "words": "import loss"}) == ["06_training"]
+
+
 # --- chapters ---
 
-CHAPTERS = sorted((PACKAGE.parent / "notebooks").glob("[0-9][0-9]_*.py"))
-LINES, CELL = 240, 15
+LINES, CELL = 231, 15
 
 
 def texts(node: ast.AST) -> Iterator[ast.AST]:

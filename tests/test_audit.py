@@ -12,7 +12,7 @@ from gcaf_lib.data import exposure, keypoints, splits, twins
 from gcaf_lib.data.dataset import Dataset, data_hash, index
 from gcaf_lib.display import copies, sortable
 from gcaf_lib.evaluation import dataset_audit, floors, hints
-from gcaf_lib.findings import dataset
+from gcaf_lib.findings import dataset_audited
 from gcaf_lib.paper import literature
 from gcaf_lib.settings import CLASSES
 
@@ -37,7 +37,7 @@ def test_copies_and_examples():
     assert dataset_audit.families(frame, facts) == [names]
     assert dataset_audit.contradictions(facts).to_numpy().tolist() == [[names[2], names[0]]]
     assert dataset_audit.divided(facts)["file"].tolist() == names
-    assert dataset.labels_said(facts, True).startswith(
+    assert dataset_audited.labels_said(facts, True).startswith(
         "Of 1 picture (3 files) there are copies in the folders of two classes, so one of its labels is wrong."
     )
     group = dataset_audit.group_list(frame, facts).iloc[0]
@@ -144,57 +144,62 @@ def test_committed_pictures_are_the_groups_of_the_manifest(facts):
 
 
 def test_what_the_eye_saw_is_of_the_committed_pairs(facts):
-    seen = dataset.looked_at(facts)
+    seen = dataset_audited.looked_at(facts)
     assert (seen["same"] != "").all() and set(seen["same"]) <= {"yes", "no", "unsure"}
-    assert set(dataset.candidates(dataset_audit.published().frame, facts)["file"]) == set(
+    assert set(dataset_audited.candidates(dataset_audit.published().frame, facts)["file"]) == set(
         dataset_audit.candidates()["file"]
     )
 
 
 def test_sentences_of_the_audit_at_their_turning_points(facts):
     frame = dataset_audit.published().frame
-    assert "notumor" in dataset.pictures_said(frame, facts)
+    assert "notumor" in dataset_audited.pictures_said(frame, facts)
     once = dataset_audit.replace(
         facts,
         twins=facts.twins[:0],
         pictures=facts.pictures.assign(files=facts.pictures["pictures"]),
     )
-    assert "A picture is repeated most often in" not in dataset.pictures_said(frame, once)
-    seen = dataset.looked_at(facts)
+    assert "A picture is repeated most often in" not in dataset_audited.pictures_said(frame, once)
+    seen = dataset_audited.looked_at(facts)
     said, joined = (
-        dataset.eye_said(seen, facts),
+        dataset_audited.eye_said(seen, facts),
         "The 4 just above 0.8 are the neighbouring slices of one patient",
     )
     assert "(patients known) 0 of 4" in said and joined in said and "not radiologists" in said
-    assert dataset.eye_said(seen.assign(same=""), facts) == "Nobody has looked at these pairs."
+    assert dataset_audited.eye_said(seen.assign(same=""), facts) == "Nobody has looked at these pairs."
     one_right = seen["same"].where((seen["kind"] != "patients known") | (seen["side"] != "above"), "yes")
-    assert "joined in error" not in dataset.eye_said(seen.assign(same=one_right), facts)
+    assert "joined in error" not in dataset_audited.eye_said(seen.assign(same=one_right), facts)
     parted = dataset_audit.replace(facts, twins=facts.twins.assign(group=facts.twins.index))
-    assert "joined in error" not in dataset.eye_said(seen, parted), "not one family"
-    assert dataset.candidates_said(dataset.candidates(frame[:0], facts)) == "The phantoms have none."
+    assert "joined in error" not in dataset_audited.eye_said(seen, parted), "not one family"
+    assert (
+        dataset_audited.candidates_said(dataset_audited.candidates(frame[:0], facts))
+        == "The phantoms have none."
+    )
     known = np.ones(len(frame), bool)
-    assert "Every phantom" in dataset.patients_said(frame, facts, known)
-    assert "2,000 notumor files" in dataset.patients_said(frame, facts, (frame["label"] != 2).to_numpy())
+    assert "Every phantom" in dataset_audited.patients_said(frame, facts, known)
+    assert "2,000 notumor files" in dataset_audited.patients_said(
+        frame, facts, (frame["label"] != 2).to_numpy()
+    )
     sizes = frame["file"].map(facts.twins.set_index("file")["group"])
     copied = sizes.duplicated(keep=False) & (frame["label"] == 0)
     less = (frame["label"] != 2).to_numpy() & (frame.index != copied.idxmax())
-    assert "(of 1 more only by a copy of theirs)" in dataset.patients_said(frame, facts, less)
+    assert "(of 1 more only by a copy of theirs)" in dataset_audited.patients_said(frame, facts, less)
     groups = splits.clusters(dataset_audit.published())
-    told = dataset.groups_said(groups, dataset.patient_known(frame, facts, False))
+    told = dataset_audited.groups_said(groups, dataset_audited.patient_known(frame, facts, False))
     assert "resample groups of files (on images from elsewhere cases, chapter 23). Of 628" in told
     assert "Of 628 groups in all 209 hold a known patient; 419 (2,269 files) are one picture" in told
-    told = dataset.groups_said(np.array([0, 0, 1]), np.array([True, False, False]))
+    told = dataset_audited.groups_said(np.array([0, 0, 1]), np.array([True, False, False]))
     assert "Of 2 groups in all 1 holds a known patient; 1 (1 file) is one picture" in told
-    assert dataset.groups_said(groups, known).endswith(" 628 groups in all 628 hold a known patient.")
+    assert dataset_audited.groups_said(groups, known).endswith(" 628 groups in all 628 hold a known patient.")
     alike = dataset_audit.replace(facts, twins=facts.twins[:0])
-    assert dataset.labels_said(alike, False).startswith(
+    assert dataset_audited.labels_said(alike, False).startswith(
         "No picture has copies in the folders of two classes. By"
     )
-    assert "4 pictures (8 files) there are copies" in dataset.labels_said(facts, False)
-    assert "each counted once" in dataset.candidates_said(dataset.candidates(frame, facts))
+    assert "4 pictures (8 files) there are copies" in dataset_audited.labels_said(facts, False)
+    assert "each counted once" in dataset_audited.candidates_said(dataset_audited.candidates(frame, facts))
     shares = pd.Series([0.9, 0.95, 0.1, 0.9], index=CLASSES)
-    assert "nearly answers" in dataset.sizes_said(shares.to_frame("512×512"))
-    assert "a hint" in dataset.sizes_said(shares.to_frame("512×512") * 0 + 0.5)
+    assert "nearly answers" in dataset_audited.sizes_said(shares.to_frame("512×512"))
+    assert "a hint" in dataset_audited.sizes_said(shares.to_frame("512×512") * 0 + 0.5)
 
 
 def test_committed_audit_follows_from_the_images(

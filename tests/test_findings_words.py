@@ -19,6 +19,7 @@ from gcaf_lib.findings import (
     audit,
     calibration,
     dataset,
+    dataset_audited,
     difference_intervals,
     failures,
     fusion,
@@ -558,7 +559,7 @@ def similarities(*rows) -> pd.DataFrame:
 
 def test_how_empty_the_histograms_are_at_their_thresholds():
     """Turned pairs count, pairs below the threshold don't; the bin that begins 0.05 above it is no longer near."""
-    low, high = dataset.THRESHOLDS["notumor"], dataset.THRESHOLDS["tumour"]
+    low, high = dataset_audited.THRESHOLDS["notumor"], dataset_audited.THRESHOLDS["tumour"]
     bins = [
         ("notumor", low - 0.01, low, 5, 5),
         ("notumor", low, low + 0.01, 1, 2),
@@ -569,14 +570,14 @@ def test_how_empty_the_histograms_are_at_their_thresholds():
     facts = SimpleNamespace(
         similarity=similarities(*bins), slices=pd.DataFrame({"similarity": [0.98765, 0.99]})
     )
-    text = dataset.thresholds_said(facts)
+    text = dataset_audited.thresholds_said(facts)
     assert text == f"Of 37 pairs of tumour-free files at {low:g} or more, 7 lie below {low + 0.05:g}.", (
         "no tumours"
     )
-    bar = dataset.THRESHOLDS["slices"]
+    bar = dataset_audited.THRESHOLDS["slices"]
     bins += [("slices", 0.5, 0.505, 3, 0), ("slices", 0.61, 0.615, 1, 0), ("slices", 0.7, 0.705, 0, 0), ("slices", bar, 1.0, 2, 0)]  # fmt: skip
     facts.similarity = similarities(*bins, ("tumour", high - 0.01, high, 7, 0))
-    text = dataset.thresholds_said(facts)
+    text = dataset_audited.thresholds_said(facts)
     assert f"Of 0 pairs of tumour files at {high:g} or more, 0 lie below {high + 0.05:g}." in text
     assert text.endswith(
         f"(correlation of thumbnails at least 0.9876: 2 files) or not: no file lies between 0.62 and {bar:g}."
@@ -588,7 +589,7 @@ def test_pairs_stand_beside_the_thresholds_they_were_drawn_at():
         [("notumor", side, f"{side}{k}", f"{side}{k}'", 0.9 - k / 100) for side in ("above", "below") for k in range(4)],
         columns=["kind", "side", "left", "right", "similarity"],
     )  # fmt: skip
-    files, words = dataset.beside_thresholds(SimpleNamespace(around=around), each=2)
+    files, words = dataset_audited.beside_thresholds(SimpleNamespace(around=around), each=2)
     assert files == [["above0", "above0'", "above1", "above1'"], ["below0", "below0'", "below1", "below1'"]]
     assert words[1] == ["below: 0.900", "notumor", "below: 0.890", "notumor"]
 
@@ -596,14 +597,14 @@ def test_pairs_stand_beside_the_thresholds_they_were_drawn_at():
 def test_what_the_files_sizes_and_modes_are_by_class():
     frame = pd.DataFrame({"label": [0, 0, 1, 2, 3], "width": [5, 5, 5, 6, 7], "height": [5, 5, 5, 5, 5],
                           "mode": ["L", "RGB", "L", "L", "L"]})  # fmt: skip
-    table, common = dataset.sizes_and_modes(frame), "5×5"
+    table, common = dataset_audited.sizes_and_modes(frame), "5×5"
     assert (
         table.columns[0] == common
         and table[common].tolist() == [1, 1, 0, 0]
         and table["Different sizes"].eq(1).all()
     )
     assert table.loc["glioma", ["mode L", "mode RGB"]].tolist() == [0.5, 0.5]
-    text = dataset.sizes_and_modes_text(table)
+    text = dataset_audited.sizes_and_modes_text(table)
     assert (
         text[common].tolist() == ["100.00%", "100.00%", "0.00%", "0.00%"] and text["Different sizes"][0] == 1
     )

@@ -17,7 +17,7 @@ from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import dataset_audit
-from gcaf_lib.findings import dataset as said
+from gcaf_lib.findings import dataset_audited as said
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 from gcaf_lib.terminal import arguments
 

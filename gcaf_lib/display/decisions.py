@@ -70,7 +70,7 @@ def selective(curves: Mapping[str, pd.DataFrame]) -> Drawing:
 
 @styled
 def net_benefit(curves: Mapping[str, pd.DataFrame]) -> Drawing:
-    """Decision curves, a panel each: title to `calibration.net_benefit`'s frame."""
+    """Decision curves, a panel each: title to `calibration_measures.net_benefit`'s frame."""
     fig, axes = style.by_two(len(curves), 2.5, sharex=True)
     for ax, (title, frame) in zip(axes.flat, curves.items()):
         top = max(frame["model"].max(), frame["all"].max())

@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 
 from gcaf_lib.evaluation import folds, worth
-from gcaf_lib.findings import (
-    matched,
-    words,
-)
+from gcaf_lib.findings import matched, words
 
 
 def one_against_several(with_: Sequence[Any], without: Sequence[Any]) -> bool:

@@ -14,14 +14,7 @@ from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import folds, tumours, units, worth
 from gcaf_lib.evaluation.floors import LOOK_UPS
 from gcaf_lib.evaluation.hints import TUMOURS
-from gcaf_lib.findings import (
-    ablation,
-    accuracies,
-    beside_look_ups,
-    seed_changes,
-    tumour_classes,
-    words,
-)
+from gcaf_lib.findings import ablation, accuracies, beside_look_ups, seed_changes, tumour_classes, words
 from gcaf_lib.settings import CLASSES
 
 HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}

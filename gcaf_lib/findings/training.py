@@ -127,7 +127,7 @@ def stage0(records: Sequence[Any]) -> pd.DataFrame:
         rows = pd.DataFrame([stages.kept(record).iloc[0] for record in found])
         hits = [r.right(which="raw").mean() for r in found]
         accuracies = (tables.mean_sd_n(values, scale=100) for values in (rows["val_accuracy"], hits))
-        epochs = stages.span(rows["epochs"]), stages._span(rows["best_epoch"])
+        epochs = stages.span(rows["epochs"]), stages.span(rows["best_epoch"])
         lines.append((backbone_name(key, found[0]), *epochs, *accuracies, round(rows["seconds"].mean())))
     heads = ["Backbone", "Epochs", "Epoch kept", "Validation accuracy (%)", "Test accuracy (%)", "Seconds"]
     return pd.DataFrame(lines, columns=heads)
