@@ -25,12 +25,14 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"data.protocol": "twins"}
 
 # %% tags=["hide-input"]
+
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.data.preprocess import decode
 from gcaf_lib.display import charts, pictures, tables
+from gcaf_lib.evaluation import units
 from gcaf_lib.findings import dataset
 from gcaf_lib.paper import published as paper
 from gcaf_lib.settings import CLASSES
@@ -48,7 +50,7 @@ chapter.strip()
 # %%
 frame = chapter.dataset.frame
 split = splits.load(chapter.settings.data, chapter.dataset)
-counts = tables.class_counts(frame["label"], split["part"], CLASSES)
+counts = units.class_counts(frame["label"], split["part"], CLASSES)
 
 # %% mystnb={"image": {"alt": "Horizontal bars: number of images of each class in the training, validation and test part."}, "figure": {"name": "fig-class-counts", "caption": "Images of each class in each part of the split. The parts keep the ratio of the classes."}}
 charts.class_counts(counts)
@@ -57,7 +59,7 @@ charts.class_counts(counts)
 # What the files and the split manifest give, beside the paper's Table 2:
 
 # %%
-beside = tables.beside_published(counts, paper.table(2))
+beside = dataset.beside_published(counts, paper.table(2))
 tables.show(
     beside,
     name="tab-class-counts",

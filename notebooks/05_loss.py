@@ -25,12 +25,15 @@ profile = "cpu"  # demo, cpu, transfer or paper
 overrides = {}  # such as {"loss.gamma": 3}
 
 # %% tags=["hide-input"]
+
+
 import numpy as np
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.data import splits
 from gcaf_lib.display import curves, mechanisms, tables
+from gcaf_lib.evaluation import units
 from gcaf_lib.findings import loss
 
 chapter = open_chapter("05_loss", profile, overrides)
@@ -159,7 +162,7 @@ Markdown(loss.claim_said(claims))
 from gcaf_lib.model.losses import class_weights
 
 split = splits.load(chapter.settings.data, chapter.dataset)
-counts = tables.class_counts(chapter.dataset.frame["label"], split["part"])["training"]
+counts = units.class_counts(chapter.dataset.frame["label"], split["part"])["training"]
 alpha = class_weights(counts, "inverse-frequency")
 tables.show(
     loss.balance(counts, alpha),

@@ -97,7 +97,7 @@ tables.show(
 )
 
 # %% mystnb={"image": {"alt": "Three number lines. On each the published value, a diamond, lies in a gap between the values that whole numbers of images allow: precision of meningioma, F1 of pituitary, Cohen's kappa."}, "figure": {"name": "fig-attainable", "caption": "What can be and what was published. Strokes: the values of the fraction above them. Bars: every κ that a matrix with so many right can have, wherever its errors stand."}}
-attainable.number_lines(attainable.impossible_figures())
+attainable.number_lines(audit.impossible_figures())
 
 # %%
 Markdown(audit.report_said(verdicts))
@@ -151,7 +151,7 @@ Markdown(audit.explained(my_verdicts, implied, "recall of benign"))
 # $r$ runs is $k/(rN)$, a finer grid. The smallest $r$ that fits is a lower bound for the number of runs, if the figure is a mean at all.
 
 # %% mystnb={"image": {"alt": "Published accuracies of the rows of Tables 4, 5, 6 and 8 as circles beside the shaded 95 percent interval of the main result; hollow circles are values that a single run cannot give."}, "figure": {"name": "fig-rivals", "caption": "The rows that the proposed setting is compared with. Shaded: Wilson 95% interval of the main result on the test images, taken as independent."}}
-rivals, interval = attainable.rival_rows(), audit.main_interval()
+rivals, interval = audit.rival_rows(), audit.main_interval()
 attainable.rivals(rivals, interval)
 
 # %%

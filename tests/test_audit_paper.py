@@ -203,12 +203,12 @@ def test_committed_registry_is_todays(every):
 
 
 def test_pictures_draw_what_was_computed():
-    lines = attainable.impossible_figures()
+    lines = audit.impossible_figures()
     assert [line.published for line in lines] == [94.32, 97.10, 0.9415]
     for line in lines:  # the published value lies in a gap, with neighbours on both sides
         assert not any(low - line.half <= line.published <= high + line.half for low, high, _ in line.spans)
         assert min(s[0] for s in line.spans) < line.published < max(s[1] for s in line.spans)
-    table = attainable.rival_rows()
+    table = audit.rival_rows()
     assert (table["accuracy"] < checks.main().value).all() and table["runs"].min() == 1
     for drawing in (attainable.number_lines(lines), attainable.rivals(table, audit.main_interval())):
         assert drawing.svg().lstrip().startswith("<")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from gcaf_lib.data import preprocess, twins
-from gcaf_lib.display import overlays, pictures, tables
+from gcaf_lib.display import overlays, pictures
 from gcaf_lib.evaluation import control
 from gcaf_lib.evaluation.intervals import Interval, wilson
 from gcaf_lib.evaluation.worth import Worth
@@ -544,7 +544,7 @@ def test_counts_beside_the_papers(differ, said):
         ["glioma", "meningioma", "notumor", "pituitary"],
         ["training", "validation", "testing"],
     )
-    table = tables.beside_published(counts, paper.table(2))
+    table = dataset.beside_published(counts, paper.table(2))
     same = dataset.counts_said(table)
     assert same.startswith("No count differs. Of the classes' totals") and "agree by construction" in same
     table.iloc[:differ, 0] = "9 (8)"

@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gcaf_lib.data import splits
 from gcaf_lib.display import prose, tables
+from gcaf_lib.evaluation import units
+from gcaf_lib.findings import dataset
 from gcaf_lib.paper import published as paper
 
 
@@ -54,14 +57,14 @@ def test_class_counts_match_table_2():
     theirs = paper.table(2)
     parts, labels = [], []
     for k in range(4):
-        for part, column in zip(tables.PARTS, ("Training", "Validation", "Testing")):
+        for part, column in zip(splits.PARTS, ("Training", "Validation", "Testing")):
             n = int(theirs[column][k])
             parts += [part] * n
             labels += [k] * n
-    table = tables.beside_published(tables.class_counts(labels, parts), theirs)
+    table = dataset.beside_published(units.class_counts(labels, parts), theirs)
     assert table.loc["Total"].tolist() == ["5,618", "702", "703", "7,023"]
     parts[0] = "test"
-    table = tables.beside_published(tables.class_counts(labels, parts), theirs)
+    table = dataset.beside_published(units.class_counts(labels, parts), theirs)
     assert table.loc["Glioma"].tolist() == ["1,296 (1,297)", "162", "163 (162)", "1,621"]
 
 

@@ -10,8 +10,7 @@ import pandas as pd
 from gcaf_lib.display import style
 from gcaf_lib.display.style import Drawing, apart, grid, legend_below, panels, quiet, styled
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.paper import attainability, checks, claims
-from gcaf_lib.paper import published as paper
+from gcaf_lib.paper import checks
 
 
 class NumberLine(NamedTuple):
@@ -21,27 +20,6 @@ class NumberLine(NamedTuple):
     spans: tuple[tuple[float, float, str], ...]
     published: float
     half: float
-
-
-def impossible_figures() -> list[NumberLine]:
-    """The number lines of the main result's impossible figures: precision, F1 and Cohen's κ."""
-    supports, told = paper.supports(), {f.metric: f for f in paper.report()}
-    precision, recall, f1 = (told[m] for m in ("precision_meningioma", "recall_meningioma", "f1_pituitary"))
-
-    def quotients(top: int, f: paper.Figure) -> tuple[tuple[float, float, str], ...]:
-        near = round(top / f.fraction)
-        return tuple((100 * top / n, 100 * top / n, f"{top}/{n}") for n in range(near - 2, near + 3))
-
-    found = attainability.counts(recall.value, recall.decimals, supports["meningioma"], True)[0]
-    title = f"Precision of meningioma, {found} found (%)"
-    out = [NumberLine(title, quotients(found, precision), precision.value, 0.005)]
-    implied = attainability.implied(supports, checks.known(), "recall_pituitary")[0]
-    found = round(implied * supports["pituitary"])
-    out.append(NumberLine(f"F1 of pituitary, {found} found (%)", quotients(2 * found, f1), f1.value, 0.005))
-    right, _ = checks.main_count()
-    spans = tuple((*checks.kappa(k), f"{k} right") for k in range(right - 2, right + 2))
-    out.append(NumberLine("Cohen's κ, errors anywhere", spans, told["kappa"].value, 0.00005))
-    return out
 
 
 @styled
@@ -68,20 +46,9 @@ def number_lines(lines: Sequence[NumberLine]) -> Drawing:
     return fig
 
 
-def rival_rows() -> pd.DataFrame:
-    """place, row, accuracy (%), runs (fewest whose mean it can be) of every rival row of Tables 4, 5, 6 and 8."""
-    n = int(paper.published("§5.1", metric="testing"))
-    out = [
-        (f.place, f.row, f.value, attainability.fewest_runs(f.value, f.decimals, n, True))
-        for place in claims.TABLES
-        for f in claims.rivals(place)
-    ]
-    return pd.DataFrame(out, columns=["place", "row", "accuracy", "runs"])
-
-
 @styled
 def rivals(frame: pd.DataFrame, interval: Interval) -> Drawing:
-    """Accuracies of `rival_rows` beside the interval of the main result; hollow where one run can't give the value."""
+    """Accuracies of `audit.rival_rows` beside the interval of the main result; hollow where one run can't give the value."""
     low, high = 100 * interval.low, 100 * interval.high
     fig, (ax,) = panels(1, 0.21 * len(frame) + 1.4)
     heights = apart(ax, frame["place"], frame["row"] + "  (" + frame["place"] + ")", 0.5)

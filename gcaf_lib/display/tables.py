@@ -11,32 +11,7 @@ import numpy as np
 import pandas as pd
 from markdown_it import MarkdownIt
 
-from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.settings import CLASSES
-
-PARTS = ("train", "validation", "test")
 DOWNLOAD_LIMIT = 200_000  # bytes; more belongs in a file
-
-
-def class_counts(labels: Any, parts: Any, classes: Sequence[str] = CLASSES) -> pd.DataFrame:
-    """Images of each class (rows) in each part (columns training, validation, test)."""
-    frame = pd.crosstab(np.asarray(labels), np.asarray(parts))
-    frame = frame.reindex(index=range(len(classes)), columns=list(PARTS), fill_value=0)
-    frame.index, frame.columns = list(classes), ["training", "validation", "test"]
-    return frame
-
-
-def beside_published(counts: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Table 2: measured counts with totals, and the published ones in brackets where they differ."""
-    mine = counts.assign(total=counts.sum(axis=1))
-    mine.loc["total"] = mine.sum()
-    theirs = published.set_index(published.columns[0])
-    cells = [
-        [f"{n:,}" if n == other else f"{n:,} ({int(other):,})" for n, other in zip(*both)]
-        for both in zip(mine.to_numpy(), theirs.to_numpy())
-    ]
-    index = pd.Index([CLASS_NAMES.get(c, c.capitalize()) for c in mine.index], name="Class")
-    return pd.DataFrame(cells, index, [c.capitalize() for c in mine.columns])
 
 
 def mean_sd_n(values: Sequence[float], decimals: int = 2, scale: float = 1) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import pandas as pd
 
 from gcaf_lib.data import splits
 from gcaf_lib.data.dataset import Dataset
-from gcaf_lib.settings import DataSettings
+from gcaf_lib.settings import CLASSES, DataSettings
 
 
 def pictures(dataset: Dataset) -> np.ndarray:
@@ -29,3 +33,11 @@ def picture_weights(rows: np.ndarray, pictures: np.ndarray) -> np.ndarray:
     """Weights (n,) of tested rows that sum to 1 over the tested copies of each picture."""
     _, number, count = np.unique(np.asarray(pictures)[rows], return_inverse=True, return_counts=True)
     return 1 / count[number]
+
+
+def class_counts(labels: Any, parts: Any, classes: Sequence[str] = CLASSES) -> pd.DataFrame:
+    """Images of each class (rows) in each part (columns training, validation, test)."""
+    frame = pd.crosstab(np.asarray(labels), np.asarray(parts))
+    frame = frame.reindex(index=range(len(classes)), columns=list(splits.PARTS), fill_value=0)
+    frame.index, frame.columns = list(classes), ["training", "validation", "test"]
+    return frame

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from gcaf_lib.display import tables
+from gcaf_lib.display.attainable import NumberLine
 from gcaf_lib.evaluation import intervals
-from gcaf_lib.paper import attainability, checks
+from gcaf_lib.paper import attainability, checks, claims
 from gcaf_lib.paper import published as paper
 from gcaf_lib.paper.attainability import Reported
 
@@ -128,7 +129,7 @@ def main_interval() -> intervals.Interval:
 def rivals_said(rivals: pd.DataFrame, interval: intervals.Interval, fewest: int | None) -> str:
     """How many rival rows are no single runs, and how many lie inside the main result's interval.
 
-    rivals: `attainable.rival_rows`; fewest: runs that all rows must be means of (`claims.common_runs`).
+    rivals: `rival_rows`; fewest: runs that all rows must be means of (`claims.common_runs`).
     """
     total = sum(paper.supports().values())
     low, high = 100 * interval.low, 100 * interval.high
@@ -144,3 +145,35 @@ def rivals_said(rivals: pd.DataFrame, interval: intervals.Interval, fewest: int 
         "independent; slices of one patient are not, so one that resamples patients would be wider. A paired comparison can show smaller "
         "differences between rows on the same images, but for that one needs the predictions."
     )
+
+
+def impossible_figures() -> list[NumberLine]:
+    """The number lines of the main result's impossible figures: precision, F1 and Cohen's κ."""
+    supports, told = paper.supports(), {f.metric: f for f in paper.report()}
+    precision, recall, f1 = (told[m] for m in ("precision_meningioma", "recall_meningioma", "f1_pituitary"))
+
+    def quotients(top: int, f: paper.Figure) -> tuple[tuple[float, float, str], ...]:
+        near = round(top / f.fraction)
+        return tuple((100 * top / n, 100 * top / n, f"{top}/{n}") for n in range(near - 2, near + 3))
+
+    found = attainability.counts(recall.value, recall.decimals, supports["meningioma"], True)[0]
+    title = f"Precision of meningioma, {found} found (%)"
+    out = [NumberLine(title, quotients(found, precision), precision.value, 0.005)]
+    implied = attainability.implied(supports, checks.known(), "recall_pituitary")[0]
+    found = round(implied * supports["pituitary"])
+    out.append(NumberLine(f"F1 of pituitary, {found} found (%)", quotients(2 * found, f1), f1.value, 0.005))
+    right, _ = checks.main_count()
+    spans = tuple((*checks.kappa(k), f"{k} right") for k in range(right - 2, right + 2))
+    out.append(NumberLine("Cohen's κ, errors anywhere", spans, told["kappa"].value, 0.00005))
+    return out
+
+
+def rival_rows() -> pd.DataFrame:
+    """place, row, accuracy (%), runs (fewest whose mean it can be) of every rival row of Tables 4, 5, 6 and 8."""
+    n = int(paper.published("§5.1", metric="testing"))
+    out = [
+        (f.place, f.row, f.value, attainability.fewest_runs(f.value, f.decimals, n, True))
+        for place in claims.TABLES
+        for f in claims.rivals(place)
+    ]
+    return pd.DataFrame(out, columns=["place", "row", "accuracy", "runs"])
