@@ -12,7 +12,8 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -124,6 +125,32 @@ def _give_back(kept: int, held: BinaryIO, shown: bool) -> None:
     if shown:
         held.seek(0)
         os.write(2, held.read())
+
+
+FORKS = sys.platform == "linux"  # whether what has only been imported may be forked
+
+
+def forked(work: Callable[[], None], log: str) -> int:
+    """Do `work` in a copy of this process that reads nothing and writes to the end of the file `log`; returns its exit status.
+
+    A signal that ends it is a negative number. Only where `FORKS`.
+    """
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    status = 1
+    try:
+        place = os.open(log, os.O_WRONLY | os.O_APPEND)
+        for stream, target in ((0, os.open(os.devnull, os.O_RDONLY)), (1, place), (2, place)):
+            os.dup2(target, stream)
+        work()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def _old(path: Path) -> bool:

@@ -28,8 +28,8 @@ from gcaf_lib.findings import (
     row_lists,
     scorecard,
     sensitivity,
+    stages,
     table_rows,
-    training,
     words,
 )
 from gcaf_lib.paper import published as paper
@@ -875,7 +875,7 @@ def test_the_proposed_model_stands_beside_itself_by_the_intervals_of_one_seed():
 )
 def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, which):
     starts = {"efficientnetv2-s": folds_of(alone[0]), "convnext-tiny": folds_of(alone[1])}
-    monkeypatch.setattr(training, "stage0_records", lambda records: starts if records else {})
+    monkeypatch.setattr(stages, "stage0_records", lambda records: starts if records else {})
     chapter = page(profile="cpu", overrides={})
     found = {"VGG19": folds_of(60), "DenseNet": folds_of(21)}
     own = folds_of(20)
@@ -933,7 +933,7 @@ def test_a_single_network_is_compared_as_its_stage_0_left_it_too(monkeypatch):
     """folds_of(k) has k of 120 answers wrong: stages 1 and 2 spoilt the first network, which was the better one before."""
     spoilt, steady, own = folds_of(40), folds_of(60), folds_of(30)
     starts = {id(spoilt[0]): folds_of(6), id(steady[0]): folds_of(60), id(own[0]): folds_of(1)}
-    monkeypatch.setattr(training, "stage0_records", lambda records: {"one": starts[id(records[0])]})
+    monkeypatch.setattr(stages, "stage0_records", lambda records: {"one": starts[id(records[0])]})
     found = {"DenseNet": spoilt, "VGG19": steady, comparison.OWN: own}
     text = comparison.after_stage0_said(found, None)
     first, second = re.findall(r"^- .*$", text, re.M)

@@ -25,7 +25,6 @@ from gcaf_lib.findings import (
     shortfall,
     split_records,
     stages,
-    training,
     transfer,
     tumour_classes,
     words,
@@ -327,7 +326,7 @@ def test_full_size_stands_beside_the_miniatures_by_its_own_name():
 
 def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monkeypatch):
     alone = {"efficientnetv2-s": [run(LARGE)], "convnext-tiny": [run(SMALL)]}
-    monkeypatch.setattr(training, "stage0_records", lambda records: alone)
+    monkeypatch.setattr(stages, "stage0_records", lambda records: alone)
     monkeypatch.setattr(names, "backbone_name", lambda key, record: key)
     counted = words.rested([run(LARGE)], np.arange(100), np.arange(100))
     assert "100 images (100 pictures, 100 patient groups)" in counted
@@ -371,7 +370,7 @@ def test_what_fusing_adds_stands_by_picture_too_where_copies_are_kept_together(m
     start, own = run(EVERY > 90), run(EVERY >= 0)
     for record in (start, own):
         record.settings.data.protocol = "patients"
-    monkeypatch.setattr(training, "stage0_records", lambda records: {"one": [start]})
+    monkeypatch.setattr(stages, "stage0_records", lambda records: {"one": [start]})
     monkeypatch.setattr(names, "backbone_name", lambda key, record: key)
     said = full_networks.before_fusion_said({"patients": {experiments.PROPOSED_FUSION: [own]}}, None)
     assert "this backbone +91.0 points (" in said and ", by picture +10.0 points (" in said
@@ -512,7 +511,7 @@ def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
     kept = pd.DataFrame(
         {"stage": [1, 2], "epochs": [4, 8], "best_epoch": [4, 8], "accuracy": 0.9, "val_accuracy": 0.8}
     )
-    monkeypatch.setattr(training, "kept", lambda record: kept)
+    monkeypatch.setattr(stages, "kept", lambda record: kept)
     settings = load("transfer")
 
     def said(right, counts=causes, beside=four, seeds=1):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gcaf_lib import machine
 from gcaf_lib.settings import SettingsError, cache_dir, load
 from gcaf_lib.training import experiments, runs, sweep, worker
 from tests.test_training import TINY
@@ -463,7 +464,7 @@ def test_a_hint_is_taken_away_on_all_five_folds():
     assert {chosen.data.fold for label, chosen in rows if label.startswith("paper")} == {None}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux may fork what has been imported")
+@pytest.mark.skipif(not machine.FORKS, reason="only Linux may fork what has been imported")
 def test_a_server_s_jobs_are_processes_of_their_own_with_the_same_outcome(tmp_path):
     """One run by a server and by a process of its own: the same bits. What fails, or kills the server, harms no other job."""
     job = worker.Job("k", load("demo", {**SHORT, "model.weights": "none"}), 0, "demo")
@@ -501,13 +502,13 @@ def test_a_server_s_jobs_are_processes_of_their_own_with_the_same_outcome(tmp_pa
 
 DYING = """
 import os, signal, sys
-from gcaf_lib.training import worker
-worker.work = lambda text: os.kill(os.getpid(), signal.SIGKILL) if text == "die" else print(text)
-print(*(worker._forked(text, sys.argv[1]) for text in ("die", "said")))
+from gcaf_lib import machine
+die, say = (lambda: os.kill(os.getpid(), signal.SIGKILL)), (lambda: print("said"))
+print(*(machine.forked(work, sys.argv[1]) for work in (die, say)))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux may fork what has been imported")
+@pytest.mark.skipif(not machine.FORKS, reason="only Linux may fork what has been imported")
 def test_a_job_that_is_killed_ends_with_its_signal_and_its_server_goes_on(tmp_path):
     log = tmp_path / "log"
     log.touch()

@@ -118,12 +118,12 @@ def start_left_said() -> str:
     beta, batch, *epochs = (paper.published("Table 3", metric=f"training.{name}") for name in names)
     steps = int(paper.published("Table 2", "Total", "training") // batch)
     most = cut(0.01 ** (1 / (epochs[1] * steps - 1)), 4)
-    stages = "; ".join(
+    each = "; ".join(
         f"stage {k}: {n:.0f} epochs of {steps} steps leave {stages.remaining(beta, int(n) * steps):.1%} of the start"
         for k, n in enumerate(epochs, 1)
     )
     return (
-        f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}; an epoch's last partial batch dropped, as here), {stages}. The start of stage 1 is a fusion and a classifier "
+        f"By the paper's own settings ($\\beta = {beta:g}$, batches of {batch:g}; an epoch's last partial batch dropped, as here), {each}. The start of stage 1 is a fusion and a classifier "
         "one step from random ones; that of stage 2 is where stage 1 ended. To keep 1% or less of the start after stage 2, $\\beta$ may be "
         f"at most {most}, within the range that the paper gives."
     )

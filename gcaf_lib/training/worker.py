@@ -14,12 +14,13 @@ import json
 import os
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from gcaf_lib import machine
 from gcaf_lib.settings import Settings, cache_dir
 from gcaf_lib.training import environment
 
@@ -69,11 +70,11 @@ class Server:
         self.process: subprocess.Popen[str] | None = None
 
     def __call__(self, text: str, log: IO[bytes], env: dict[str, str]) -> int:
-        if sys.platform != "linux":
+        if not machine.FORKS:
             return fresh(text, log, env)
         if self.process is None:
             pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
-            self.process = subprocess.Popen([*COMMAND, "--serve"], env=env, text=True, **pipes)
+            self.process = subprocess.Popen([*COMMAND, "--serve"], env=env, encoding="utf-8", **pipes)
         try:
             print(json.dumps([text, log.name]), file=self.process.stdin, flush=True)
             return int(self.process.stdout.readline())
@@ -146,7 +147,7 @@ def work(text: str) -> None:
 
 def serve() -> None:
     """Answer each line of standard input, a job and its log, with the job's exit status."""
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no answer
     import keras
 
@@ -157,30 +158,11 @@ def serve() -> None:
     for line in sys.stdin:
         text, name = json.loads(line)
         if keras.backend.backend() == "tensorflow":
-            status = _forked(text, name)
+            status = machine.forked(partial(work, text), name)
         else:
             with open(name, "ab") as log:
                 status = fresh(text, log, dict(os.environ))
         print(status, file=answers, flush=True)
-
-
-def _forked(text: str, log: str) -> int:
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    status = 1
-    try:
-        place = os.open(log, os.O_WRONLY | os.O_APPEND)
-        for stream, target in ((0, os.open(os.devnull, os.O_RDONLY)), (1, place), (2, place)):
-            os.dup2(target, stream)
-        work(text)
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
 
 
 if __name__ == "__main__":
