@@ -103,4 +103,4 @@ tables.show(
 )
 
 # %%
-Markdown(performance.published_headline(report))
+Markdown(performance.published_headline_said(report))

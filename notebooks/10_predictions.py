@@ -63,7 +63,7 @@ mistakes = predictions.mistakes(answers)
 pictures.predictions(mistakes, folder, classes)
 
 # %%
-Markdown(predictions.confidences(runs))
+Markdown(predictions.confidences_said(runs))
 
 # %% [markdown]
 # ## Grad-CAM

@@ -90,7 +90,7 @@ tables.show(
     "zero, – means that a variant has no such weights.",
     data=gradients,
 )
-prose.say(fusion.learns(gradients))
+prose.say(fusion.learns_said(gradients))
 
 # %% [markdown]
 # ## What the four rows compare
@@ -105,7 +105,7 @@ prose.say(fusion.learns(gradients))
 # Checked on the layers: `gcaf` computed without its queries and keys, and `cross` turned into `concat` with another classifier.
 
 # %%
-prose.say(fusion.compared(fusion.without_keys(streams, width)))
+prose.say(fusion.compared_said(fusion.without_keys(streams, width)))
 
 # %% [markdown]
 # The default stays the reconstruction, the usual form of attention; the three repairs show whether attention that *can* learn would help.
@@ -147,7 +147,7 @@ tables.show(
 
 # %%
 ablation_tables.show_differences(random_rows, "tab-fusion-gaps", "Fusion", row_names)
-equal, repaired = fusion.equal_functions(records, chapter.dataset), fusion.repaired(random_rows)
+equal, repaired = fusion.equal_functions_said(records, chapter.dataset), fusion.repaired_said(random_rows)
 prose.say(ablation_summary.summary(chapter, "table-4", random_rows, equal, repaired))
 
 # %% [markdown]
@@ -165,7 +165,7 @@ table_charts.dots(fold_table, names=row_names, show_published=False)
 
 # %%
 ablation_tables.show_differences(fold_table, "tab-fusion-patients", "Fusion", row_names)
-better = fusion.better_than_concatenation(fold_table, chapter.show_published)
+better = fusion.beside_concatenation_said(fold_table, chapter.show_published)
 prose.say(ablation_summary.summary(chapter, "table-4", fold_table, better, fold_records=fold_records))
 
 # %% [markdown]
@@ -186,5 +186,5 @@ tables.show(
 )
 
 # %%
-cost = fusion.norm_cost(with_norm, chapter.sweep("projection-norm"))
+cost = fusion.norm_cost_said(with_norm, chapter.sweep("projection-norm"))
 prose.say(cost, words.of_profile(fusion.CAVEAT, profile))

@@ -124,8 +124,8 @@ tables.show(
 # %%
 from gcaf_lib.findings import ablation_summary, first_place, mixup_ema, words
 
-ranking = first_place.ranking(random_rows, row_names, chapter.show_published)
-prose.say(ranking, mixup_ema.verdict(effects, random_rows))
+ranking = first_place.ranking_said(random_rows, row_names, chapter.show_published)
+prose.say(ranking, mixup_ema.verdict_said(effects, random_rows))
 
 # %% [markdown]
 # Two things should be kept apart. *Mixup* changes what is learnt: its soft targets can change confidence as well as accuracy, and the calibration
@@ -143,7 +143,7 @@ table_charts.dots(fold_table, names=row_names, show_published=False)
 
 # %%
 ablation_tables.show_differences(fold_table, "tab-table-5-patients", "Training", row_names)
-better = mixup_ema.mixup_better_than_none(fold_table, chapter.show_published)
+better = mixup_ema.beside_no_mixup_said(fold_table, chapter.show_published)
 prose.say(ablation_summary.summary(chapter, "table-5", fold_table, better, fold_records=fold_records))
 
 # %% [markdown]
@@ -159,5 +159,5 @@ tables.show(
     data=fold_effects,
 )
 control = mixup_ema.seed_against_seed(patient_folds, chapter.dataset)
-verdict = mixup_ema.verdict(fold_effects, fold_table, control)
+verdict = mixup_ema.verdict_said(fold_effects, fold_table, control)
 prose.say(verdict, words.of_profile(mixup_ema.CAVEAT, profile))

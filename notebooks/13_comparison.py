@@ -56,7 +56,7 @@ chapter.strip(proposed, records, patient_folds, fold_records, random_split)
 # headline is over all its seeds.
 
 # %%
-prose.say(comparison.native_note(experiments.native("table-6", profile, overrides)))
+prose.say(comparison.native_said(experiments.native("table-6", profile, overrides)))
 
 # %%
 random_rows = ablation.measure_on_split(chapter, "table-6", records)
@@ -86,7 +86,7 @@ table_charts.dots(fold_table, show_published=False)
 
 # %%
 ablation_tables.show_differences(fold_table, "tab-table-6-patients", "Method")
-better = comparison.two_backbones_better(chapter, fold_table, patient_folds, random_split)
+better = comparison.two_backbones_said(chapter, fold_table, patient_folds, random_split)
 summary = ablation_summary.summary(chapter, "table-6", fold_table, better, fold_records=fold_records)
 prose.say(summary, comparison.after_stage0_said(fold_records, chapter.dataset))
 
@@ -115,13 +115,13 @@ tables.show(
 )
 
 # %%
-prose.say(comparison.time_note(records))
+prose.say(comparison.time_said(records))
 
 # %% mystnb={"image": {"alt": "Accuracy of the methods of Table 6 as run here, over the number of parameters on the left and over the computation for one image on the right, on logarithmic axes, with intervals; methods without a run are missing."}, "figure": {"name": "fig-accuracy-cost", "caption": "Accuracy against cost as run here: 95% intervals over patients and, with two or more seeds, also over trainings."}}
 cost_chart.over_costs(comparison.measured_over_costs(random_rows, costs))
 
 # %%
-prose.say(comparison.cheaper(random_rows, costs, fold_table))
+prose.say(comparison.cheaper_said(random_rows, costs, fold_table))
 
 # %% [markdown]
 # ## The paper's own networks
@@ -144,4 +144,4 @@ tables.show(
 cost_chart.over_costs(comparison.published_over_costs(full_costs), of_paper=True)
 
 # %%
-prose.say(comparison.full_verdict(full_costs), comparison.caveat(profile))
+prose.say(comparison.full_said(full_costs), comparison.caveat_said(profile))

@@ -69,13 +69,13 @@ ablation_tables.show_differences(random_rows, "tab-sensitivity-gaps", "Setting")
 # ## How far the paper's figures move
 
 # %%
-prose.say(sensitivity.published_span())
+prose.say(sensitivity.published_span_said())
 
 # %% [markdown]
 # ## How far ours move
 
 # %%
-moved, chosen = sensitivity.moved(random_rows), sensitivity.chosen(random_rows, records)
+moved, chosen = sensitivity.moved_said(random_rows), sensitivity.chosen_said(random_rows, records)
 prose.say(ablation_summary.summary(chapter, "table-8", random_rows, moved, chosen))
 
 # %% [markdown]
@@ -130,7 +130,7 @@ tables.show(
 # %%
 paths = [sensitivity.adam_walk(alpha) for alpha in (0.25, 0.5, 0.75)]
 walks = sensitivity.walks_said(paths, chapter.training_counts)
-prose.say(walks, sensitivity.constants(records, proposed))
+prose.say(walks, sensitivity.constants_said(records, proposed))
 
 # %% [markdown]
 # The paper has inverse frequency in Table 3 and one constant in Sections 5.2 and 5.8 (chapter 22). By the argument above it does not matter which

@@ -140,17 +140,17 @@ Markdown(published_gaps.power_said(paper_gaps, run_counts))
 
 # %% mystnb={"image": {"alt": "One line for each row of Tables 4, 5, 6 and 8: the range of McNemar's p-values that its published gap allows, on a logarithmic scale, with a dot for independent errors and a dashed line at 0.05; most dots lie to the right of the line."}, "figure": {"name": "fig-gap-ranges", "caption": "McNemar's p for each of the paper's gaps, from the most to the least favourable overlap of errors; dots: independent errors. Left of the dashed line, one run of each on these images would be significant."}}
 shared_errors = seed_spread.shared_errors(table_runs if chapter.show_published else {}, proposed)
-p_values = published_gaps.published(overlap=seed_spread.mean_by_table(shared_errors))
-power.gap_ranges(p_values)
+gap_p_values = published_gaps.published(overlap=seed_spread.mean_by_table(shared_errors))
+power.gap_ranges(gap_p_values)
 
 # %%
-significant = published_gaps.significant(p_values)
+significant = published_gaps.significant(gap_p_values)
 tables.show(
     published_gaps.significant_text(significant),
     name="tab-gap-counts",
     caption="How many of the paper's gaps one test part of its size could tell apart, without an adjustment "
     "for the number of tests.",
-    data=p_values,
+    data=gap_p_values,
 )
 Markdown(published_gaps.images_said(significant, shared_errors))
 

@@ -69,8 +69,8 @@ split_ladder.ladder(scores, published_accuracy)
 # %%
 control = training_size.smaller_training(patient_folds, single_split_runs, dataset)
 prose.say(
-    leakage.falls(scores, records, imagenet, dataset, published_accuracy),
-    training_size.larger_part(dataset, control),
+    leakage.falls_said(scores, records, imagenet, dataset, published_accuracy),
+    training_size.larger_part_said(dataset, control),
 )
 
 # %% [markdown]
@@ -96,7 +96,7 @@ tables.show(
 )
 
 # %%
-prose.say(seen_in_training.copies_left(shares))
+prose.say(seen_in_training.copies_left_said(shares))
 
 # %% [markdown]
 # ## The numbers
@@ -151,7 +151,7 @@ tables.show(
 # %%
 prose.say(
     leakage.by_picture_said(scores),
-    leakage.persons_parted(patient_folds, dataset),
+    leakage.persons_parted_said(patient_folds, dataset),
     leakage.runs_said(scores, floor_scores),
 )
 
@@ -179,8 +179,8 @@ prose.say(leakage.conclusion_said(scores, profile, published_accuracy))
 from gcaf_lib.findings import beside_literature
 
 prose.say(
-    beside_literature.how_many(literature.table()),
-    beside_literature.same_slices(three_class_runs, dataset),
+    beside_literature.how_many_said(literature.table()),
+    beside_literature.same_slices_said(three_class_runs, dataset),
 )
 
 # %%

@@ -68,7 +68,7 @@ tables.show(
     caption=f"Calibration on the test part with averaged weights, {words.rested(random_runs, clusters, pictures)}: "
     "value and 95% interval (cluster bootstrap: whole patient groups are drawn, not images) over patient "
     "groups and, with two or more seeds, also over trainings. Calibration errors: in fifteen bins. "
-    f"{calibration.corrected(before_after)} Scaled: the fitted temperatures held fixed.",
+    f"{calibration.corrected_said(before_after)} Scaled: the fitted temperatures held fixed.",
     data=before_after,
 )
 
@@ -127,7 +127,7 @@ on_both_splits = calibration.calibration_table(states)
 tables.show(
     calibration.wide_calibration(on_both_splits, 3),
     name="tab-calibration-patients",
-    caption=f"{new_patients.CARRIED} {calibration.corrected(on_both_splits)} {new_patients.HELD}",
+    caption=f"{new_patients.CARRIED} {calibration.corrected_said(on_both_splits)} {new_patients.HELD}",
     data=on_both_splits,
 )
 Markdown(new_patients.carries_over_said(states, fitted, fold_runs, clusters, pictures))

@@ -65,8 +65,6 @@ control_charts.control_maps(control.shown(), map_control.drawn(verdicts, chapter
 control_charts.control_bars(verdicts)
 
 # %%
-from gcaf_lib.findings import map_control
-
 tables.show(map_control.control_table(verdicts), "tab-control", map_control.CONTROL, data=verdicts)
 Markdown(map_control.control_said(verdicts))
 

@@ -60,7 +60,7 @@ tables.show(
 )
 supports = paper.supports()
 low, high = attainability.implied(supports, checks.known(), "recall_pituitary")
-Markdown(audit.missing_recall(low, high, paper.published("§5.4", metric="recall_notumor")))
+Markdown(audit.missing_recall_said(low, high, paper.published("§5.4", metric="recall_notumor")))
 
 # %% [markdown]
 # ## A whole report: which figures can be true together
@@ -142,7 +142,7 @@ tables.show(my_verdicts, name="tab-yours", caption="The worked example: change i
 
 # %%
 implied = attainability.implied(my_supports, my_figures[:3], "recall_benign")
-Markdown(audit.explained(my_verdicts, implied, "recall of benign"))
+Markdown(audit.explained_said(my_verdicts, implied, "recall of benign"))
 
 # %% [markdown]
 # ## Tables 4, 5, 6 and 8: one run, or a mean?
@@ -177,7 +177,7 @@ tables.show(
 
 # %%
 sortable.show(registry.readable(checked), "all-checks", "Every check of the audit, those that hold included")
-Markdown(registry.summary(checked))
+Markdown(registry.summary_said(checked))
 
 # %% [markdown]
 # ## What this cannot see

@@ -103,9 +103,9 @@ tables.show(
     "with two or more seeds, also over trainings. The first line is as reported, on the figshare slices alone.",
     data=tumours_alone,
 )
-slices = beside_literature.same_slices(on_three_classes, chapter.dataset)
-fewer = tumour_classes.fewer_classes(on_three_classes["ImageNet"], on_folds["ImageNet"], chapter.dataset)
-prose.say(tumour_classes.beside_reported(tumours_alone), slices, fewer)
+slices = beside_literature.same_slices_said(on_three_classes, chapter.dataset)
+fewer = tumour_classes.fewer_classes_said(on_three_classes["ImageNet"], on_folds["ImageNet"], chapter.dataset)
+prose.say(tumour_classes.beside_reported_said(tumours_alone), slices, fewer)
 
 # %% [markdown]
 # ## What each stage adds
@@ -142,7 +142,7 @@ Markdown(ablation_summary.says(recipe_rows, "gcaf sweep transfer --profile trans
 
 # %%
 three, four = on_three_classes["ImageNet"], tumour_classes.on_tumours(imagenet, chapter.dataset)
-Markdown(shortfall.not_more(tumours_alone, three, four, recipe_rows, under_transfer.settings))
+Markdown(shortfall.not_more_said(tumours_alone, three, four, recipe_rows, under_transfer.settings))
 
 # %% [markdown]
 # ## Is the proposed fusion better with ImageNet weights?

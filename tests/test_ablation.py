@@ -503,7 +503,7 @@ def test_every_sentence_of_settings_names_their_default():
     frame = ablation.measure("table-8", found, None, found[own], ("accuracy", "ece"), ("cpu", "patients"))
     nothing = ablation.measure("table-8", {}, None, found[own], ("accuracy", "ece"))
     chapter = page({"patients": {own: [*folds_of(20), *folds_of(12, 1)]}})
-    answers = sensitivity.moved(frame), sensitivity.ece_said(frame, found)
+    answers = sensitivity.moved_said(frame), sensitivity.ece_said(frame, found)
     text = ablation_summary.summary(chapter, "table-8", frame, *answers, fold_records=found)
     assert "\n\nCompared is the default's seed 0, " in text
     assert (
@@ -515,7 +515,7 @@ def test_every_sentence_of_settings_names_their_default():
         text,
         ablation_summary.summary(chapter, "table-8", nothing),
         ablation_tables.difference_caption(frame),
-        sensitivity.chosen(frame, found),
+        sensitivity.chosen_said(frame, found),
     ]
     assert said[1].startswith("No row but the default's has been trained")
     assert said[2].startswith("Accuracy minus that of the default, in points")
@@ -547,7 +547,7 @@ def test_all_that_stands_under_a_table_is_told_once():
     text = ablation_summary.summary(page(), "table-4", frame, "An answer.", "")
     names = table_rows.FUSION_NAMES
     ranked_, *answers, says = text.split("\n\n")
-    assert ranked_ == first_place.ranking(frame, names) and answers == ["An answer."], (
+    assert ranked_ == first_place.ranking_said(frame, names) and answers == ["An answer."], (
         "what is empty leaves no gap"
     )
     assert says == ablation_summary.says(frame, "gcaf sweep table-4", names)
@@ -747,7 +747,7 @@ def printed_rows():
 
 
 def ranked(*differences, copied=(), pairs=3, half=0.004, adjusted=None, setting="", **more):
-    """`first_place.ranking` of Table 4's printed rows (concat, gate, cross; the paper's −2.89, −1.61, −1.05), `half` an interval;
+    """`first_place.ranking_said` of Table 4's printed rows (concat, gate, cross; the paper's −2.89, −1.61, −1.05), `half` an interval;
     setting: before each row's name."""
     rows, frame = PRINTED, printed_rows()
     frame = frame.assign(pairs=frame["pairs"].clip(upper=pairs))
@@ -761,7 +761,7 @@ def ranked(*differences, copied=(), pairs=3, half=0.004, adjusted=None, setting=
     frame.loc["gcaf-split", ["difference_low", "difference_high"]] = -half, half
     names = {row: f"`{name}`" for row, name in table_rows.FUSION_NAMES.items()}
     frame = frame.reset_index(drop=True)
-    return first_place.ranking(frame.assign(row=setting + frame["row"]), names=names, **more)
+    return first_place.ranking_said(frame.assign(row=setting + frame["row"]), names=names, **more)
 
 
 ADJUSTED = f"after {ablation.ADJUSTMENT}"
@@ -827,16 +827,16 @@ def test_which_leads_are_excluded_and_how_near_the_next_row_is():
 def test_the_ranking_on_folds_is_of_patients_not_shared():
     rows = ("Feature Concatenation", "Gated Fusion (No Attention)")
     frame = ablation.measure("table-4", {row: folds_of(60) for row in rows}, None, folds_of(6), ("accuracy",))
-    text = first_place.ranking(frame)
+    text = first_place.ranking_said(frame)
     assert text.startswith("**Does the paper's ranking by accuracy hold where no known patient is shared?** ")
     assert "This rests on one seed of 5 folds, 120 images" in text and "points away, by picture" in text
 
 
 def test_no_question_is_answered_without_runs():
     frame = ablation.measure("table-4", {}, None, runs(6), ("accuracy",))
-    assert "shared?** Not measured" in fusion.better_than_concatenation(frame)
+    assert "shared?** Not measured" in fusion.beside_concatenation_said(frame)
     frame = ablation.measure("table-5", {}, None, runs(6), ("accuracy",))
-    assert "Not measured" in mixup_ema.mixup_better_than_none(frame)
+    assert "Not measured" in mixup_ema.beside_no_mixup_said(frame)
 
 
 def test_the_proposed_model_stands_beside_itself_by_the_intervals_of_one_seed():
@@ -880,7 +880,7 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     found = {"VGG19": folds_of(60), "DenseNet": folds_of(21)}
     own = folds_of(20)
     frame = ablation.measure("table-6", found, None, own, ("accuracy", "macro_f1"))
-    text = comparison.two_backbones_better(chapter, frame, own)
+    text = comparison.two_backbones_said(chapter, frame, own)
     better = "After the adjustment for the number of rows the proposed model{} is better than 1 (VGG19), by picture than 1 (VGG19) of 2 single networks; "
     plain = "before it than 1, by picture than 1. "
     assert (
@@ -892,28 +892,28 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     score = other & (frame["metric"] == "macro_f1")
     turned = frame.copy()
     turned.loc[score, [f"picture_difference{end}" for end in ablation.ENDS]] = 0.0182, 0.0007, 0.0354
-    said = comparison.two_backbones_better(chapter, turned, own)
+    said = comparison.two_backbones_said(chapter, turned, own)
     assert (
         "than 1, by picture than 1. Above it by value: in macro-F1 by picture DenseNet +0.0182 (+0.0007 to +0.0354), an interval that excludes 0 before any adjustment. That"
         in said
     )
     level = other & (frame["metric"] == "accuracy")
     turned.loc[level, [f"difference{end}" for end in ablation.ENDS]] = 0.018, -0.001, 0.035
-    said = comparison.two_backbones_better(chapter, turned, own)
+    said = comparison.two_backbones_said(chapter, turned, own)
     assert (
         "Above it by value: DenseNet +1.80 (−0.10 to +3.50); in macro-F1 by picture DenseNet +0.0182" in said
     )
     lost = frame.copy()
     lost.loc[first, "adjusted_high"] = 0.001
-    said = comparison.two_backbones_better(chapter, lost, own)
+    said = comparison.two_backbones_said(chapter, lost, own)
     assert "is better than none, by picture than 1 (VGG19) of 2 single networks; " + plain in said
     lost.loc[first, "picture_difference_high"] = 0.001
-    assert "before it than 1, by picture than 0. " in comparison.two_backbones_better(chapter, lost, own)
-    twice = comparison.two_backbones_better(chapter, frame.assign(pairs=2), own)
+    assert "before it than 1, by picture than 0. " in comparison.two_backbones_said(chapter, lost, own)
+    twice = comparison.two_backbones_said(chapter, frame.assign(pairs=2), own)
     assert "the proposed model is better than 1 (VGG19), by" in twice and "may reverse" not in twice
     assert "None of these is one of the proposed model's own two" in text
     assert f"So it is shown to be better than {which}. Stages" in text and "Chapter 25 does the same" in text
-    both = comparison.two_backbones_better(chapter, frame, own, folds_of(19))
+    both = comparison.two_backbones_said(chapter, frame, own, folds_of(19))
     halves = ("EfficientNetV2-S (mini)", "ConvNeXt-Tiny (mini)")
     gains = [
         f"{half} {words.signed(100 * (wrong - 19) / 120, 1)} points" for half, wrong in zip(halves, alone)
@@ -921,10 +921,10 @@ def test_two_backbones_are_set_beside_each_of_them_alone(monkeypatch, alone, whi
     there = both.partition(f"better than {which}. On the random split, of 1 seed: minus ")[2]
     assert [there.index(gain) for gain in gains] == sorted(there.index(gain) for gain in gains)
     assert there.partition(" Stages 1 and 2 ")[1] and "On the random split" not in text
-    none = comparison.two_backbones_better(chapter, frame.assign(pairs=0), [])
+    none = comparison.two_backbones_said(chapter, frame.assign(pairs=0), [])
     assert "No single network has been trained on these folds." in none and "Chapter 25 sets" in none
     half = page(profile="cpu", overrides={"model.backbones": ("vgg19", "convnext-tiny")})
-    assert comparison.two_backbones_better(half, frame, own).endswith(
+    assert comparison.two_backbones_said(half, frame, own).endswith(
         "One of its own backbones alone is VGG19."
     )
 
@@ -1116,10 +1116,10 @@ def test_what_the_paper_says_otherwise_of_its_choice(monkeypatch):
 
 def test_equal_functions_repairs_and_the_norm():
     rows = {name: row for row, name in table_rows.FUSION_NAMES.items()}
-    assert "not both trained" in fusion.equal_functions({rows["cross"]: runs(6)}, None)
-    equal = fusion.equal_functions({rows["cross"]: runs(6), rows["concat"]: runs(6)}, None)
+    assert "not both trained" in fusion.equal_functions_said({rows["cross"]: runs(6)}, None)
+    equal = fusion.equal_functions_said({rows["cross"]: runs(6), rows["concat"]: runs(6)}, None)
     assert "+1.84 points in the paper; here 0.00 (0.00 to 0.00), not distinguishable from 0" in equal
-    assert "distinguishable from 0: what differs" in fusion.equal_functions(
+    assert "distinguishable from 0: what differs" in fusion.equal_functions_said(
         {rows["cross"]: runs(6), rows["concat"]: runs(40)}, None
     )
     for errors, said in (
@@ -1128,12 +1128,12 @@ def test_equal_functions_repairs_and_the_norm():
         (40, "is not shown"),
     ):
         frame = ablation.measure("table-4", {"gcaf-split": twins(errors)}, None, runs(20), ("accuracy",))
-        assert said in fusion.repaired(frame) and "trained once" not in fusion.repaired(frame)
+        assert said in fusion.repaired_said(frame) and "trained once" not in fusion.repaired_said(frame)
     once = ablation.measure("table-4", {"gcaf-split": twins(1, 1)}, None, runs(20, 1), ("accuracy",))
-    assert "(trained with one seed, so another may reverse it), of 1 variant." in fusion.repaired(once)
-    assert fusion.repaired(ablation.measure("table-4", {}, None)).startswith("No fusion whose")
+    assert "(trained with one seed, so another may reverse it), of 1 variant." in fusion.repaired_said(once)
+    assert fusion.repaired_said(ablation.measure("table-4", {}, None)).startswith("No fusion whose")
     line = pd.DataFrame({"row": ["with"], "metric": ["accuracy"], "reference": [False], "pairs": [0]})
-    assert "`gcaf sweep projection-norm --profile demo`" in fusion.norm_cost(
+    assert "`gcaf sweep projection-norm --profile demo`" in fusion.norm_cost_said(
         line, "gcaf sweep projection-norm --profile demo"
     )
     for low, high, side in (
@@ -1143,7 +1143,7 @@ def test_equal_functions_repairs_and_the_norm():
     ):
         made = line.assign(pairs=1, difference=(low + high) / 2, difference_low=low, difference_high=high,
                            **dict.fromkeys(ablation.PICTURE, np.nan))  # fmt: skip
-        said = fusion.norm_cost(made, "gcaf sweep projection-norm")
+        said = fusion.norm_cost_said(made, "gcaf sweep projection-norm")
         assert f"{side}" in said and "one run of each" in said
 
 
@@ -1153,34 +1153,34 @@ def test_cheaper_baselines_and_their_inputs():
     )
     flops = {row: 10.0 for row in frame["row"]} | {"Proposed Method": 20.0}
     costs = pd.DataFrame({"row": flops.keys(), "flops": flops.values()})
-    said = comparison.cheaper(frame, costs)
+    said = comparison.cheaper_said(frame, costs)
     gap = row_lists.difference_said(of(frame, "ResNet50"))
     assert f"VGG19, ResNet50. On this split not shown to be worse (points): ResNet50 {gap}; down to" in said
-    assert comparison.cheaper(frame, costs.assign(flops=30.0 - costs["flops"])).startswith(
+    assert comparison.cheaper_said(frame, costs.assign(flops=30.0 - costs["flops"])).startswith(
         "No trained baseline"
     )
     alone = ablation.measure("table-6", {"VGG19": runs(40)}, None, runs(20), ("accuracy",))
-    assert comparison.cheaper(alone, costs).endswith("On this split all of them are shown to be worse.")
+    assert comparison.cheaper_said(alone, costs).endswith("On this split all of them are shown to be worse.")
     # worse by picture alone is worse, too, and better by picture is not
     for low, high, word in ((-0.03, -0.01, "all of them are"), (0.01, 0.03, "not"), (-0.01, 0.0, "not")):
         ends = {"picture_difference_low": low, "picture_difference_high": high}
         copied = frame.assign(picture_difference=(low + high) / 2, **ends)
-        assert f"On this split {word} shown to be worse" in comparison.cheaper(copied, costs)
-    both = comparison.cheaper(frame, costs, alone)
+        assert f"On this split {word} shown to be worse" in comparison.cheaper_said(copied, costs)
+    both = comparison.cheaper_said(frame, costs, alone)
     assert both.startswith(said) and both.endswith(
         "On patient-disjoint folds all of them are shown to be worse."
     )
-    assert comparison.cheaper(alone, costs, frame).endswith("folds all of them are shown to be worse.")
+    assert comparison.cheaper_said(alone, costs, frame).endswith("folds all of them are shown to be worse.")
     nothing = ablation.measure("table-6", {}, None, runs(20), ("accuracy",))
-    assert comparison.cheaper(nothing, costs).startswith("No baseline has been trained")
-    assert comparison.cheaper(frame, costs, nothing).endswith("folds none of them has been trained.")
+    assert comparison.cheaper_said(nothing, costs).startswith("No baseline has been trained")
+    assert comparison.cheaper_said(frame, costs, nothing).endswith("folds none of them has been trained.")
     once = ablation.measure("table-6", {"ResNet50": twins(20, 1)}, None, runs(20, 1), ("accuracy",))
     assert f"ResNet50 {row_lists.difference_said(of(once, 'ResNet50'))} (one seed); down to" in (
-        comparison.cheaper(frame, costs, once)
+        comparison.cheaper_said(frame, costs, once)
     )
     assert "one seed" not in said
-    assert "none starts from ImageNet" in comparison.native_note([])
-    assert "VGG19 start from ImageNet weights" in comparison.native_note(["VGG19"])
+    assert "none starts from ImageNet" in comparison.native_said([])
+    assert "VGG19 start from ImageNet weights" in comparison.native_said(["VGG19"])
 
 
 def test_the_ece_by_value():
@@ -1243,41 +1243,43 @@ def test_ends_that_other_draws_might_put_on_the_other_side_of_0_are_named():
 def test_sentences_on_the_settings():
     name = "Batch Size = 16"
     nothing = ablation.measure("table-8", {}, None, runs(20))
-    assert sensitivity.moved(nothing) == "" and "Nothing can be chosen" in sensitivity.chosen(nothing, {})
+    assert sensitivity.moved_said(nothing) == "" and "Nothing can be chosen" in sensitivity.chosen_said(
+        nothing, {}
+    )
     assert sensitivity.ece_said(nothing, {}).startswith("Nothing is said")
-    assert sensitivity.constants({}, []).startswith("No two constants")
+    assert sensitivity.constants_said({}, []).startswith("No two constants")
     default = table_rows.proposed("table-8")[0]
     found = {name: runs(8), default: runs(20)}
     frame = ablation.measure("table-8", found, None, found[default])
     assert (
-        sensitivity.moved(frame)
+        sensitivity.moved_said(frame)
         == "- Batch Size: 10.00 points between the best value (16) and the worst (32); the paper has 0.91"
     )
     places = "strictly best in {} of 1 settings, tied for best in {}, beaten in {}"
     rest = f" None of these differences is tested.{sensitivity.chosen_otherwise()}"
-    assert sensitivity.chosen(frame, found).endswith(places.format(0, 0, f"1: most by {name}.") + rest)
-    assert sensitivity.chosen(frame, {name: twins(20), default: runs(20)}).endswith(
+    assert sensitivity.chosen_said(frame, found).endswith(places.format(0, 0, f"1: most by {name}.") + rest)
+    assert sensitivity.chosen_said(frame, {name: twins(20), default: runs(20)}).endswith(
         places.format(0, 1, "0.") + rest
     )
-    assert sensitivity.chosen(frame, {name: runs(20), default: runs(8)}).endswith(
+    assert sensitivity.chosen_said(frame, {name: runs(20), default: runs(8)}).endswith(
         places.format(1, 0, "0.") + rest
     )
     level = {name: runs(8), "Batch Size = 64": twins(8), default: runs(20)}
-    assert f"beaten in 1: most by {name} or Batch Size = 64." in sensitivity.chosen(frame, level)
+    assert f"beaten in 1: most by {name} or Batch Size = 64." in sensitivity.chosen_said(frame, level)
     balance = {"Focal α = 0.5": runs(8), "Focal α = inverse-frequency": runs(20)}
-    assert sensitivity.chosen(frame, balance).endswith(sensitivity._balance())
+    assert sensitivity.chosen_said(frame, balance).endswith(sensitivity._balance())
     del level[default]
-    assert sensitivity.chosen(frame, level).startswith("Nothing can be chosen by the validation part")
+    assert sensitivity.chosen_said(frame, level).startswith("Nothing can be chosen by the validation part")
     constants = {f"Focal α = {a}": twins(e) for a, e in ((0.25, 20), (0.5, 20))}
-    alike = sensitivity.constants(constants, [])
+    alike = sensitivity.constants_said(constants, [])
     assert "give no test image a different class" in alike and alike.endswith(
         "one setting under three names; where intervals are adjusted for the number of rows, they count as three, which errs on the wide side."
     )
     constants["Focal α = 0.75"] = runs(30)
-    assert "give 0.0% to " in sensitivity.constants(constants, [])
-    assert "nothing to measure that by" in sensitivity.constants(constants, runs(20, 1))
-    assert "no more than another seed does" in sensitivity.constants(constants, runs(20))
-    assert "more than another seed does: where" in sensitivity.constants(constants, runs(0))
+    assert "give 0.0% to " in sensitivity.constants_said(constants, [])
+    assert "nothing to measure that by" in sensitivity.constants_said(constants, runs(20, 1))
+    assert "no more than another seed does" in sensitivity.constants_said(constants, runs(20))
+    assert "more than another seed does: where" in sensitivity.constants_said(constants, runs(0))
     steps = sensitivity.batch_steps(found, load("cpu").training, 320)
     assert steps["Batch size"].tolist() == [16, 32, 64] and steps["Steps, stage 1"].tolist() == [100, 50, 25]
     drawn, band = sensitivity.panels(frame)
@@ -1288,7 +1290,7 @@ def test_sentences_on_the_settings():
     assert sensitivity.panels(frame, show_published=False)[0]["published"].isna().all()
     assert (
         sensitivity.panels(nothing)[1] is None
-        and "10 of the 10 settings' figures" in sensitivity.published_span()
+        and "10 of the 10 settings' figures" in sensitivity.published_span_said()
     )
 
 

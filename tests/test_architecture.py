@@ -109,7 +109,7 @@ def _room(target: str, files: dict[str, set[str]]) -> str | None:
 
 CHAPTERS = sorted((PACKAGE.parent / "notebooks").glob("[0-9][0-9]_*.py"))
 LONGEST = 400  # lines of a room
-# rooms that are longer still: the first two are training code, which no line may leave while its records stand
+# rooms that are longer still: training code, whose fingerprint every record names
 LONGER = {
     "data.dataset",
     "training.train",

@@ -223,7 +223,7 @@ def test_gcaf_audit_prints_writes_and_passes(tmp_path, monkeypatch, capsys, ever
     before = page.stat().st_mtime_ns
     assert cli.main(["audit"]) == 0
     out, err = capsys.readouterr()
-    assert "CAN'T BE TRUE (4)" in out and out.endswith(registry.summary(every) + "\n")
+    assert "CAN'T BE TRUE (4)" in out and out.endswith(registry.summary_said(every) + "\n")
     assert err.strip() == f"wrote {tmp_path / 'audit.csv'}"
     assert max(map(len, out.splitlines()[:-1])) <= 100
     assert (tmp_path / "audit.csv").read_text().startswith("place,claim,check,verdict,default\n")

@@ -377,7 +377,7 @@ def test_no_records_at_all_still_make_frames_and_words(alone):
         moving_average.same_course({}).empty
         and moving_average.course_said(moving_average.same_course({})) == ""
     )
-    assert stages.training_times({}).empty and "no times" in comparison.time_note({})
+    assert stages.training_times({}).empty and "no times" in comparison.time_said({})
 
 
 def test_a_stage_0_counts_once_a_run_and_backbone(monkeypatch):
@@ -399,8 +399,8 @@ def test_a_stage_0_counts_once_a_run_and_backbone(monkeypatch):
     )
     text = comparison.costs_text(costs, spent)
     assert text["Stage 0 (s)"].tolist() == ["555", "–", "–"] and text["Training (s)"][0] == "12 (12 to 12)"
-    assert "the mean over the same runs" in comparison.time_note(found)
-    assert "once for all" not in comparison.time_note(found)
+    assert "the mean over the same runs" in comparison.time_said(found)
+    assert "once for all" not in comparison.time_said(found)
 
 
 @pytest.mark.parametrize(
@@ -426,7 +426,7 @@ def test_how_dear_the_papers_model_is_among_its_rivals(weights, work, said):
     rows = list(published_gaps.published(comparison.PLACE)["row"])
     full = pd.DataFrame({"row": [*rows, comparison.OWN], "parameters": 10, "flops": 10})
     full.loc[list(weights), "parameters"], full.loc[list(work), "flops"] = 20, 20
-    assert len(rows) == 5 and said.format(*rows) in comparison.full_verdict(full)
+    assert len(rows) == 5 and said.format(*rows) in comparison.full_said(full)
 
 
 def test_gaps_that_no_whole_number_of_images_gives_are_not_said_to_be_one(monkeypatch):
@@ -438,7 +438,7 @@ def test_gaps_that_no_whole_number_of_images_gives_are_not_said_to_be_one(monkey
 
     rows = list(published_gaps.published(comparison.PLACE)["row"])
     full = pd.DataFrame({"row": [*rows, comparison.OWN], "parameters": 10, "flops": 10})
-    said = comparison.full_verdict(full)
+    said = comparison.full_said(full)
     near = ("VGG19", "DenseNet", "CNN with Attention")  # 95.73 less 94.90, 94.40 and 94.21% of 703
     assert "On 703 test images these gaps come to 5.8, 9.3, 10.7 images; no whole number" in said
     assert f"of right answers gives the accuracy of {', '.join(near)} (chapter 22). Chapter 15" in said
@@ -451,7 +451,7 @@ def test_gaps_that_no_whole_number_of_images_gives_are_not_said_to_be_one(monkey
         return [SimpleNamespace(row=row, value=round(whole[row] / 7.03, 2), decimals=2)]
 
     monkeypatch.setattr(paper, "find", found)
-    assert "10.7 images. Chapter 15" in comparison.full_verdict(full)
+    assert "10.7 images. Chapter 15" in comparison.full_said(full)
 
 
 def test_one_seed_and_several():
@@ -806,7 +806,7 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
             for metric, mean in zip(("accuracy", "ece"), pair)
         ]
     )
-    said = mixup_ema.verdict(frame, rows).splitlines()
+    said = mixup_ema.verdict_said(frame, rows).splitlines()
     assert (
         "accuracy −2.00 points (−3.00 to −1.00), worse, the interval excludes 0 (one seed; the paper's +1.35 lies above"
         in said[0]
@@ -819,9 +819,9 @@ def test_what_is_said_of_mixup_and_ema_has_the_right_sign_side_and_scale():
     copied = "by picture −0.89 (−1.56 to −0.18), worse, the interval excludes 0"
     own = "accuracy +0.40 points (−1.00 to +2.00), not distinguishable from 0"
     assert f"{own} (one seed), {copied} (one seed);" in said[1]
-    controlled = mixup_ema.verdict(frame, rows, pd.DataFrame()).splitlines()
+    controlled = mixup_ema.verdict_said(frame, rows, pd.DataFrame()).splitlines()
     assert controlled[:-1] == said and controlled[-1].startswith("- No two seeds of the proposed model")
-    more = mixup_ema.verdict(frame.assign(n=frame["n"] * 2), rows).splitlines()
+    more = mixup_ema.verdict_said(frame.assign(n=frame["n"] * 2), rows).splitlines()
     assert f"{own}, {copied};" in more[1]
     assert said[2].endswith("not both trained on this split under this profile.")
     assert (
@@ -859,14 +859,14 @@ def test_the_best_row_is_told_by_image_and_by_picture(alone, copied, said):
         for row, mean, copy in zip(names, (0.9, 0.8, 0.7), copied)
         for metric, picture in (("accuracy", copy), ("ece", np.nan))
     ]
-    text = mixup_ema.verdict(frame, pd.DataFrame(rows)).splitlines()
+    text = mixup_ema.verdict_said(frame, pd.DataFrame(rows)).splitlines()
     assert text[-2].startswith(f"- Best accuracy of the 3 trained rows, distinguishable or not: {said}")
     assert text[-1].endswith("not: Proposed Model (2 seeds of 5 folds), as the paper has it."), (
         "no ECE by picture"
     )
-    both = mixup_ema.verdict(frame, pd.DataFrame(rows).assign(mean=[3, 1, 2, 1, 4, 0]))
+    both = mixup_ema.verdict_said(frame, pd.DataFrame(rows).assign(mean=[3, 1, 2, 1, 4, 0]))
     assert both.splitlines()[-2].endswith(", as the paper has it.") == (copied[2] == 0.9)
-    silent = mixup_ema.verdict(
+    silent = mixup_ema.verdict_said(
         factorial_effects.effects({}, data(), show_published=False), pd.DataFrame(rows)
     )
     assert "paper" not in silent and silent.count("seeds of 5 folds).") == 2

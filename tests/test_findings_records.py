@@ -259,7 +259,7 @@ def test_pairs_confused_equally_often_are_all_named(record):
 
 
 def test_the_papers_headline_and_the_hardest_class(record):
-    text = performance.published_headline(performance.class_report([record])[0])
+    text = performance.published_headline_said(performance.class_report([record])[0])
     assert "673 right answers of 703" in text and "94.0 to 97.0%" in text
     assert "if those are independent. Images of one patient are not" in text
     assert "pituitary 97.16%, which is above the 97.00%" in text

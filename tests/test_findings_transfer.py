@@ -167,14 +167,17 @@ def test_tumours_are_judged_alone():
     text = tumour_classes.accuracy_text(frame.reset_index())
     assert text["Of"].iloc[1] == "one seed of 5 folds, 75 images (75 pictures, 75 patient groups)"
     assert text["Accuracy (%)"].iloc[0] == "91.28" and text["Accuracy (%)"].iloc[3] == "not trained yet"
-    both = tumour_classes.beside_reported(frame.reset_index())
+    both = tumour_classes.beside_reported_said(frame.reset_index())
     assert (
         "above the interval of *Miniatures, four classes*, inside that of *ImageNet, four classes*. The"
         in both
     )
     one = frame.reset_index().dropna(subset="accuracy").head(1)
-    assert "lies above the interval of *Miniatures, four classes*. The" in tumour_classes.beside_reported(one)
-    alike = tumour_classes.beside_reported(pd.concat([one, one.assign(model="m")]))
+    assert (
+        "lies above the interval of *Miniatures, four classes*. The"
+        in tumour_classes.beside_reported_said(one)
+    )
+    alike = tumour_classes.beside_reported_said(pd.concat([one, one.assign(model="m")]))
     assert "The reported 91.28% lies above the intervals of all 2. The" in alike
     assert "other images" not in alike
     again = small + [run(LARGE, fold, seed=1) for fold in range(5)]
@@ -182,10 +185,12 @@ def test_tumours_are_judged_alone():
     assert equal["seeds"].dropna().tolist() == [1, 1] and equal["accuracy"][0] == pytest.approx(
         SMALL[tumour].mean()
     )
-    none = tumour_classes.beside_reported(tumour_classes.accuracy(sides([], small[:4]), sides([], []), None))
+    none = tumour_classes.beside_reported_said(
+        tumour_classes.accuracy(sides([], small[:4]), sides([], []), None)
+    )
     assert none == "None of these has been trained on all five folds yet."
     dataset = SimpleNamespace(frame=pd.DataFrame({"file": EVERY}))
-    assert tumour_classes.fewer_classes([], large, dataset) == ""
+    assert tumour_classes.fewer_classes_said([], large, dataset) == ""
     three = []
     for record in model(SMALL, "t")["patients"]:  # they hold no image of the class
         kept = record.labels() != CLASSES.index("notumor")
@@ -196,11 +201,11 @@ def test_tumours_are_judged_alone():
             "probabilities": lambda part="test", which="ema", x=probs: x,
         }
         three.append(Told(**(vars(record) | changed)))
-    fewer = tumour_classes.fewer_classes(three, large, dataset)
+    fewer = tumour_classes.fewer_classes_said(three, large, dataset)
     assert "of 75 answers (1 seed) on tumour images 0 are *no tumour*" in fewer
     other = model(EVERY % 10 < 7, "f")["patients"]  # which says *no tumour* of meningiomas
     told = "of 75 answers (1 seed) on tumour images 15 are *no tumour*, and without that class 15 of these are right; that gives +20.0 points"
-    assert told in tumour_classes.fewer_classes(three, other, dataset)
+    assert told in tumour_classes.fewer_classes_said(three, other, dataset)
     fall = f"−{100 * (LARGE[tumour].mean() - SMALL[tumour].mean()):.1f} points"
     assert (
         f"on the same tumour images: {fall} (" in fewer
@@ -216,7 +221,7 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
     monkeypatch.setattr(beside_literature, "archive", lambda dataset: masks)
     few, all_ = (EVERY % 5 > 1) | ~tumour, (EVERY < 50) | ~tumour
     dataset = SimpleNamespace(banner=None)
-    said = beside_literature.same_slices({"small": model(few)["patients"]}, dataset)
+    said = beside_literature.same_slices_said({"small": model(few)["patients"]}, dataset)
     once, files = (line for line in said.splitlines() if line.startswith("- "))
     assert once.startswith("- each slice once: small 60.0 (") and "; one seed of 5 folds, " in once
     count = masks["each slice once"].sum()
@@ -227,19 +232,19 @@ def test_models_are_set_on_the_very_slices_that_the_reported_figure_is_of(monkey
         in said
     )
     two = {"small": model(few)["patients"], "large": model(all_)["patients"]}
-    more, share = beside_literature.same_slices(two, dataset), all_[masks["all their files"]].mean()
+    more, share = beside_literature.same_slices_said(two, dataset), all_[masks["all their files"]].mean()
     assert ", large 100.0 (" in more and f", large {100 * share:.1f} (" in more
     assert "lies above 3 of these 4 intervals. What else" in more and "choice of test images" not in more
     again = [run(few, fold, 1) for fold in range(5)]
-    unlike = beside_literature.same_slices(
+    unlike = beside_literature.same_slices_said(
         {"small": model(few)["patients"] + again, "large": two["large"]}, dataset
     )
     once = next(line for line in unlike.splitlines() if line.startswith("- "))
     small, large = once.split("; ")
     assert "small 60.0 (" in small and ", 2 seeds of 5 folds, " in small, "each on what it rests on itself"
     assert large.startswith("large 100.0") and ", one seed of 5 folds, " in large
-    assert beside_literature.same_slices({"small": model(few)["patients"][:4]}, dataset) == ""
-    assert beside_literature.same_slices(two, SimpleNamespace(banner="phantoms")) == ""
+    assert beside_literature.same_slices_said({"small": model(few)["patients"][:4]}, dataset) == ""
+    assert beside_literature.same_slices_said(two, SimpleNamespace(banner="phantoms")) == ""
 
 
 def test_the_archives_slices_stand_once_each_in_the_dataset():
@@ -447,7 +452,7 @@ def test_two_models_stand_on_one_ladder():
     both = pd.concat([floors[0], floors[1][floors[1]["kind"] == "floor"]], ignore_index=True)
     apart = dict.fromkeys([*beside_look_ups.AHEAD[0], *beside_look_ups.AHEAD[1]], 0.05)
     scores = both.assign(picture=0.9, picture_low=0.8, picture_high=0.95, seeds=2, **apart)
-    falls = leakage.falls(scores, {}, {}, None)
+    falls = leakage.falls_said(scores, {}, {}, None)
     assert "With ImageNet weights (chapter 25) it goes from 95.0%" in falls
     assert "No run of the model under this profile yet on: official, bytes." in falls
 
@@ -517,7 +522,7 @@ def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
     def said(right, counts=causes, beside=four, seeds=1):
         runs = [run(right | ~tumour, fold, seed, "t") for seed in range(seeds) for fold in range(5)]
         alone = tumour_classes.accuracy(sides([], []), sides([], runs), None)
-        return shortfall.not_more(alone, runs, beside, counts, settings)
+        return shortfall.not_more_said(alone, runs, beside, counts, settings)
 
     text = said(EVERY % 10 > 2)
     assert (
@@ -559,4 +564,4 @@ def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
     )
     assert "is reached: 93% lies" in said(EVERY % 100 > 0)
     none = tumour_classes.accuracy(sides([], []), sides([], []), None)
-    assert "nothing to explain" in shortfall.not_more(none, [], four, causes, settings)
+    assert "nothing to explain" in shortfall.not_more_said(none, [], four, causes, settings)

@@ -410,16 +410,16 @@ def test_what_learns_and_what_the_rows_compare():
             "dead": [True, True, False],
         }
     )
-    text = fusion.learns(found)
+    text = fusion.learns_said(found)
     assert (
         "in `gcaf` query_a, key_b." in text
         and "Every weight learns in `gcaf-sigmoid`, `gcaf-split`, `gcaf-token`." in text
     )
-    assert fusion.learns(found.assign(dead=False)).startswith("Every weight has a gradient.")
+    assert fusion.learns_said(found.assign(dead=False)).startswith("Every weight has a gradient.")
     dead = pd.DataFrame({"variant": fusion_gradients.REPAIRS, "weight": "query_a", "dead": True})
-    assert fusion.learns(dead).endswith("No repair works.")
-    assert fusion.compared({"gcaf": 1e-7, "cross": 1e-7}).count("the same up to rounding") == 2
-    assert "`gcaf` with and without queries and keys: not the same" in fusion.compared(
+    assert fusion.learns_said(dead).endswith("No repair works.")
+    assert fusion.compared_said({"gcaf": 1e-7, "cross": 1e-7}).count("the same up to rounding") == 2
+    assert "`gcaf` with and without queries and keys: not the same" in fusion.compared_said(
         {"gcaf": 0.1, "cross": 1e-7}
     )
 
@@ -443,16 +443,16 @@ def sure_of(*confidences: float, right: int) -> Told:
 
 def test_how_sure_right_and_wrong_answers_are():
     """A confidence of 0.9 is not above 0.9; without a wrong answer there is no confidence of wrong ones."""
-    text = predictions.confidences([sure_of(0.6, 0.8, 0.95, 0.9, 0.7, right=2)])
+    text = predictions.confidences_said([sure_of(0.6, 0.8, 0.95, 0.9, 0.7, right=2)])
     assert text == (
         "Mean confidence of right answers: 0.700 (n = 1); of wrong ones: 0.850 (n = 1). Wrong answers per seed: 3.0 (n = 1), of which "
         "with a confidence above 0.9: 1.0 (n = 1)."
     )
     none = sure_of(0.6, 0.8, right=2)
-    assert "of wrong ones: –. Wrong answers per seed: 0.0 (n = 1), of which" in predictions.confidences(
+    assert "of wrong ones: –. Wrong answers per seed: 0.0 (n = 1), of which" in predictions.confidences_said(
         [none]
     )
-    both = predictions.confidences([sure_of(0.6, 0.8, 0.95, right=2), none])
+    both = predictions.confidences_said([sure_of(0.6, 0.8, 0.95, right=2), none])
     assert "of wrong ones: 0.950 (n = 1). Wrong answers per seed: 0.5 ± 0.7 (n = 2)" in both
 
 
@@ -845,8 +845,8 @@ def test_the_surest_mistakes_and_the_wrong_folders():
 
 
 def test_a_recall_that_the_rest_fixes():
-    assert "more than the recall of the images without" in audit.missing_recall(0.99, 0.99, 98.5)
-    level = audit.missing_recall(0.985, 0.99, 98.5)
+    assert "more than the recall of the images without" in audit.missing_recall_said(0.99, 0.99, 98.5)
+    level = audit.missing_recall_said(0.985, 0.99, 98.5)
     assert "does not contradict" in level and " to " in level.split(" of ")[1]
 
 
@@ -918,14 +918,14 @@ def test_a_report_of_scikit_learn_is_rounded_as_papers_print():
 
 def test_any_report_explained():
     wrong = verdicts(("kappa", 0.86, False, 0.85, 0.87, "accuracy"), ("mcc", 0.5, False, 0.4, 0.6, ""))
-    text = audit.explained(wrong, (0.9, 0.95), "recall of b")
+    text = audit.explained_said(wrong, (0.9, 0.95), "recall of b")
     assert (
         "cannot be beside accuracy" in text
         and "cannot be on these supports" in text
         and text.endswith("0.900 to 0.950.")
     )
-    assert audit.explained(wrong.head(0), (np.nan, np.nan), "x") == "All figures can be true together."
-    assert audit.explained(wrong, (0.9, 0.9), "x").endswith("a x of 0.900.")
+    assert audit.explained_said(wrong.head(0), (np.nan, np.nan), "x") == "All figures can be true together."
+    assert audit.explained_said(wrong, (0.9, 0.9), "x").endswith("a x of 0.900.")
 
 
 @pytest.mark.parametrize(

@@ -796,7 +796,7 @@ def test_tables_and_pictures_of_nothing_and_of_something():
     alone = tumour_alone.alone_table(found)
     assert (
         alone["Tumour alone"].str.contains("100.0").all()
-        and list(alone[intervention_effects.GAPS[1]]) == ["–"] * 3
+        and list(alone[intervention_effects.COMPARED[1]]) == ["–"] * 3
     )
     assert len(painting.effects(found[iv.PAINTED, "changed"], found[iv.ALONE, "right"]).axes) == 2
     empty = intervention_effects.measured(framed(MARKED.iloc[:0]))

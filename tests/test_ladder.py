@@ -95,7 +95,7 @@ def test_patients_are_the_five_folds(monkeypatch):
 
 def falls(scores, published_accuracy=0.9573, records=None):
     """What is said of a frame; records: of the model, where it has several seeds on a split."""
-    return leakage.falls(scores, records or {}, {}, None, published_accuracy)
+    return leakage.falls_said(scores, records or {}, {}, None, published_accuracy)
 
 
 def test_the_ladders_words_turn_on_its_numbers(monkeypatch):
@@ -275,7 +275,7 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     parts = {"paper": [80], "patients": [79], splits.FIVEFOLD: [70, 72]}
     monkeypatch.setattr(training_size, "_trained", lambda _, protocol: " to ".join(map(str, parts[protocol])))
     unsure = worth.Change(gap, gap._replace(low=-0.1))
-    text = training_size.larger_part(None, known._replace(change=unsure))
+    text = training_size.larger_part_said(None, known._replace(change=unsure))
     assert "Training has 80 images on the random split and 70 to 72 on a fold" in text
     assert (
         "on the single split `patients` training has 79." in text
@@ -287,15 +287,15 @@ def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monke
     )
     assert text.endswith(f": {words._no_difference(1)}.")
     turned = {seed: one._replace(picture=each[1 - seed].file) for seed, one in each.items()}
-    against = training_size.larger_part(None, several._replace(change=worth.Change(both, both, turned)))
+    against = training_size.larger_part_said(None, several._replace(change=worth.Change(both, both, turned)))
     assert "the models of the folds (2 seeds) are right on 90.0" in against
     assert against.endswith(
         "That is against the mean of the folds' 2 seeds; against each: +20.0, 0.0 points (by picture 0.0, +20.0)."
     )
     less = gap._replace(value=-0.2, low=-0.3, high=-0.1)
     worse = known._replace(change=worth.Change(less, less))
-    assert ": fewer right (as trained once), by picture" in training_size.larger_part(None, worse)
-    assert "A control would be" in training_size.larger_part(None, None)
+    assert ": fewer right (as trained once), by picture" in training_size.larger_part_said(None, worse)
+    assert "A control would be" in training_size.larger_part_said(None, None)
 
 
 def test_sizes_of_training_parts_are_the_splits(monkeypatch):
@@ -665,9 +665,9 @@ def test_a_value_above_its_own_interval_is_told_of():
         ("ece", *[np.nan] * 3),
     ]
     frame = pd.DataFrame(lines, columns=["measure", "value", "low", "high"])
-    assert calibration.corrected(frame).endswith("may lie above its own, as 1 of 2 here does.")
-    assert calibration.corrected(frame[1:]).endswith("may lie above its own.")
-    assert calibration.corrected(frame.assign(high=0.05)).endswith("as 2 of 2 here do.")
+    assert calibration.corrected_said(frame).endswith("may lie above its own, as 1 of 2 here does.")
+    assert calibration.corrected_said(frame[1:]).endswith("may lie above its own.")
+    assert calibration.corrected_said(frame.assign(high=0.05)).endswith("as 2 of 2 here do.")
 
 
 def test_what_a_temperature_of_a_fold_rests_on():
@@ -771,15 +771,17 @@ def test_either_a_copy_or_the_patient_is_counted_by_the_groups_over_all_folds(mo
 
 
 def test_how_many_others_report_is_counted():
-    assert "the table holds 1 result of others" in beside_literature.how_many(pd.DataFrame({"Method": ["x"]}))
-    assert "the table holds 2 results of others" in beside_literature.how_many(
+    assert "the table holds 1 result of others" in beside_literature.how_many_said(
+        pd.DataFrame({"Method": ["x"]})
+    )
+    assert "the table holds 2 results of others" in beside_literature.how_many_said(
         pd.DataFrame({"Method": ["x", "y"]})
     )
 
 
 def test_exposure_of_grouped_splits_is_said_as_a_finding():
-    assert seen_in_training.copies_left(shares(0.0, 0.0)).count("finds no test image with a copy") == 3
-    found = seen_in_training.copies_left(shares(0.02, 0.0))
+    assert seen_in_training.copies_left_said(shares(0.0, 0.0)).count("finds no test image with a copy") == 3
+    found = seen_in_training.copies_left_said(shares(0.02, 0.0))
     assert "on `twins` it still finds a copy in training for 2.0%" in found and "finds no test" not in found
 
 
@@ -1021,9 +1023,9 @@ def test_persons_parted_are_taken_off(monkeypatch):
     monkeypatch.setattr(leakage.groups, "load", lambda: table)
     dataset = SimpleNamespace(frame=pd.DataFrame({"file": list("fedcba")}), banner=None)
     one = Told.of(np.zeros(6, int), np.eye(2)[[0, 0, 0, 1, 1, 1]], fold=0)
-    text = leakage.persons_parted([one], dataset)
+    text = leakage.persons_parted_said([one], dataset)
     assert "without their 2 files" in text and "75.00% in place of 50.00% (mean over 1 seed)" in text
-    assert leakage.persons_parted([], dataset) == ""
+    assert leakage.persons_parted_said([], dataset) == ""
 
 
 def test_a_level_has_its_score_by_picture_where_copies_are_together():

@@ -1,6 +1,6 @@
 """The datasheet's tables, generated from the committed manifest, splits and audit: no images needed.
 
-`write()` renews book/_generated/datasheet.md, which book/datasheet.md includes:
+`write()` renews book/_generated/datasheet_*.md, which book/datasheet.md includes:
 
     python -m gcaf_lib.book.datasheet
 """

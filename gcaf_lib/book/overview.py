@@ -11,7 +11,7 @@ from gcaf_lib.display.style import ACCENT, GRID, INK, MUTED, OURS, PAPER, SURFAC
 from gcaf_lib.machine import write_text
 
 FILE = "book/_static/overview.svg"  # `make sync` renews it
-RUNGS = (
+STEPS = (
     ("random", "as in the paper"),
     ("files apart", "no file twice"),
     ("twins apart", "no slice twice"),
@@ -54,7 +54,7 @@ def overview() -> Drawing:
         c.path((414, y), (430, y), (462, y), colour=PAPER)
 
     c.zone(8, 334, 692, 482, "The ladder: split again, leaking less at each rung")
-    for k, (title, note) in enumerate(RUNGS):
+    for k, (title, note) in enumerate(STEPS):
         x, y = 96 + 169 * k, 386 + 18 * k
         c.box(x, y, 142, 44, title, note, colour=(PAPER, MUTED, MUTED, OURS)[k], fill="strong")
         if k:

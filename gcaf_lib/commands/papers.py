@@ -1,4 +1,4 @@
-"""Commands that check another paper's report or split."""
+"""Commands that check a paper's report (this one's or another's) or a split."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How anything is shown: the book's style, tables, and pictures of arrays and frames. Nothing is computed here."""
+"""How anything is shown: the book's style, tables, and pictures of arrays and frames. Measures are computed elsewhere."""

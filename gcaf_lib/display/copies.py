@@ -92,7 +92,7 @@ def image_rows(
 
 @styled
 def similarities(frame: pd.DataFrame, bars: dict[str, float]) -> Drawing:
-    """Histograms of similarities (`evaluation.audit`'s table), one panel a kind, each with its threshold, dashed."""
+    """Histograms of similarities (`evaluation.dataset_audit`'s table), one panel a kind, each with its threshold, dashed."""
     names = {
         "notumor": "tumour-free files,\nevery pair",
         "tumour": "tumour files,\nevery pair",

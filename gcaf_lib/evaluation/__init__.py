@@ -1,1 +1,1 @@
-"""From labels and probabilities to measures, intervals and tests, and what was computed once of maps and the dataset."""
+"""From labels and probabilities to measures, intervals and tests; what was computed once of maps, the dataset and a model's cost."""

@@ -1,7 +1,7 @@
 """Intervals and tests: what a difference between two numbers of a table is worth.
 
 SciPy and statsmodels do what they can do. Own code: the Nadeau-Bengio correction, McNemar's mid-p, MOVER and DeLong's
-covariance, which neither has, and the permutation by groups, which takes SciPy ten times as long. The bootstrap over patients is `worth`'s and `clustered`'s.
+covariance, which neither has, and the permutation by groups, which takes SciPy ten times as long. The bootstrap over patients is `bootstrap`'s and `clustered`'s.
 
 `groups` is (n,) numbers or texts: samples of one patient (or one group of twins) share a group and are swapped
 together; NaN is a group too. Who holds images for independent says so: `IMAGES`.

@@ -28,7 +28,7 @@ def summary(
     *answers: str,
     fold_records: Mapping[str, Sequence[Any]] | None = None,
 ) -> str:
-    """All that is said under a table: its `first_place.ranking`, the answers to what else is asked of it, and its `says`.
+    """All that is said under a table: its `first_place.ranking_said`, the answers to what else is asked of it, and its `says`.
 
     experiment: the table's name ("table-4"); frame: `ablation.measure`'s of it. fold_records: of `matched.fold_records`, where the frame
     is `ablation.measure_on_folds`'; then it is also said `matched.which_seeds` are compared.
@@ -40,7 +40,7 @@ def summary(
         which_seeds = matched.which_seeds(experiment, fold_records, every, chapter.dataset)
         experiment = f"{experiment}-patients"
     differences = says(frame, chapter.sweep(experiment), *given)
-    said = (first_place.ranking(frame, *given), *answers, which_seeds, differences)
+    said = (first_place.ranking_said(frame, *given), *answers, which_seeds, differences)
     return "\n\n".join(filter(None, said))
 
 

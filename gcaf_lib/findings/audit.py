@@ -28,7 +28,7 @@ def grim() -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["Figure", "Published", "Images", "Number right"])
 
 
-def missing_recall(low: float, high: float, top: float) -> str:
+def missing_recall_said(low: float, high: float, top: float) -> str:
     """The recall of pituitary tumours that the rest implies, between low and high, beside the one called the highest, top (%)."""
     n = paper.supports()["pituitary"]
     count = f"{round(low * n)}" + ("" if low == high else f" to {round(high * n)}")
@@ -105,7 +105,7 @@ def as_printed(
     return [*figures, Reported("kappa", round(kappa, 4), 4)]
 
 
-def explained(verdicts: pd.DataFrame, implied: tuple[float, float], what: str) -> str:
+def explained_said(verdicts: pd.DataFrame, implied: tuple[float, float], what: str) -> str:
     """Any report's impossible figures, a line each, and what its first figures imply of another (NaN: nothing)."""
     lines = [
         f"- {row.metric} = {row.published:g} cannot be "

@@ -55,7 +55,7 @@ def _made(line: Any) -> str:
     return f"this book, {words.plural(line.seeds, 'seed')}, {line.folds:.0f} of {splits.FOLDS} folds"
 
 
-def how_many(others: pd.DataFrame) -> str:
+def how_many_said(others: pd.DataFrame) -> str:
     """How many results of others (`literature.table`) stand in the table beside this book's."""
     return (
         f"On the figshare slices alone (three tumour classes, no image without tumour) the table holds {words.plural(len(others), 'result')} "
@@ -73,7 +73,7 @@ def archive(dataset: Any) -> dict[str, np.ndarray]:
     return {name: source.isin(which).to_numpy() for name, which in ARCHIVE.items()}
 
 
-def same_slices(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
+def same_slices_said(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """What models of the three tumour classes score on the very slices that the reported figure is of, and where that lies.
 
     models: name to records on patient-disjoint folds. "" where none has all folds, and of phantoms.

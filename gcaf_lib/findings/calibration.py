@@ -26,7 +26,7 @@ def calibration_table(states: Mapping[str, Mapping[str, worth.Worth]]) -> pd.Dat
     return pd.DataFrame(lines, columns=["measure", "state", "value", "low", "high"])
 
 
-def corrected(frame: pd.DataFrame) -> str:
+def corrected_said(frame: pd.DataFrame) -> str:
     """A caption's clause on calibration errors that lie above their own interval; frame: of `calibration_table`."""
     errors = frame[frame["measure"].map(bootstrap.per_fold)].dropna()
     above = int((errors["value"] > errors["high"]).sum())

@@ -66,7 +66,7 @@ def costs_text(costs: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def time_note(found: Mapping[str, Sequence[Any]]) -> str:
+def time_said(found: Mapping[str, Sequence[Any]]) -> str:
     """What the seconds are worth, and what they leave out."""
     records = [r for runs in found.values() for r in runs]
     if not records:
@@ -113,7 +113,7 @@ def full_text(full: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def cheaper(frame: pd.DataFrame, costs: pd.DataFrame, fold_table: pd.DataFrame | None = None) -> str:
+def cheaper_said(frame: pd.DataFrame, costs: pd.DataFrame, fold_table: pd.DataFrame | None = None) -> str:
     """Which trained baselines need less computation than the proposed model, and which of these are not shown to be worse.
 
     frame: of `ablation.measure`, on the random split; fold_table: the same on patient-disjoint folds (None: not asked).
@@ -140,7 +140,7 @@ def cheaper(frame: pd.DataFrame, costs: pd.DataFrame, fold_table: pd.DataFrame |
     return " ".join(said)
 
 
-def two_backbones_better(
+def two_backbones_said(
     chapter: Any, frame: pd.DataFrame, own: Sequence[Any], random_split: Sequence[Any] = ()
 ) -> str:
     """Whether two backbones are better than one where no known patient is shared: than those of Table 6, and than each of its own.
@@ -268,7 +268,7 @@ def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: fl
     return f"not shown to be worse (points): {gaps}; down to {amount(cost[equal].min())} FLOPs an image against {amount(own)}"
 
 
-def native_note(rows: Sequence[str]) -> str:
+def native_said(rows: Sequence[str]) -> str:
     """Which rows get the inputs of their own ImageNet weights, and why those of Eq 2 would be unfair to them."""
     if not rows:
         return (
@@ -286,7 +286,7 @@ def native_note(rows: Sequence[str]) -> str:
     )
 
 
-def full_verdict(full: pd.DataFrame) -> str:
+def full_said(full: pd.DataFrame) -> str:
     """How expensive the paper's model is among its rivals, and what its nearest rivals cost."""
     cost = full.set_index("row")
     own, others = cost.loc[OWN], cost.drop(index=OWN)
@@ -320,7 +320,7 @@ def _who(rows: Sequence[str], one: str, several: str) -> str:
     return f"{', '.join(rows) or 'no baseline'} {one if len(rows) < 2 else several}"
 
 
-def caveat(profile: str) -> str:
+def caveat_said(profile: str) -> str:
     """What a page under this profile can't say of the paper's networks, and where its question goes on."""
     said = {
         "demo": "The measured part of this page is of phantoms and miniature networks: it says nothing of patients.",

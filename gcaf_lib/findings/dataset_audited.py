@@ -1,4 +1,4 @@
-"""Chapters 1 and 16: class counts; copies, pictures, thresholds of similarity, labels, sources and patients of a dataset's audit."""
+"""Chapter 16: copies, pictures, thresholds of similarity, labels, sources and patients of a dataset's audit."""
 
 from __future__ import annotations
 

@@ -10,7 +10,9 @@ import pandas as pd
 from gcaf_lib.findings import ablation, difference_intervals, row_lists, table_rows, words
 
 
-def ranking(frame: pd.DataFrame, names: Mapping[str, str] | None = None, show_published: bool = True) -> str:
+def ranking_said(
+    frame: pd.DataFrame, names: Mapping[str, str] | None = None, show_published: bool = True
+) -> str:
     """Whether the paper's ranking of a table's rows, in which the proposed model is first, is measured too; "" of fewer than two
     other rows that are both trained and in the paper, and without `show_published`.
 

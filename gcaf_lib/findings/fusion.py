@@ -106,7 +106,7 @@ def as_concatenation(layer: Any, kernel: np.ndarray) -> np.ndarray:
     return np.concatenate([top + value_a @ bottom, bottom + value_b @ top])
 
 
-def learns(found: pd.DataFrame) -> str:
+def learns_said(found: pd.DataFrame) -> str:
     """Which weights of which fusion get no gradient, and which repairs have none such; found: `fusion_gradients.gradients`."""
     lost = found[found["dead"]]
     lost = lost["weight"].str.split("/").str[0].groupby(lost["variant"], sort=False).agg(", ".join)
@@ -130,7 +130,7 @@ def without_keys(given: Mapping[str, Sequence[Any]], width: int) -> dict[str, fl
     return {name: float(np.abs(one - two).max() / np.abs(one).max()) for name, (one, two) in pairs.items()}
 
 
-def compared(off: Mapping[str, float]) -> str:
+def compared_said(off: Mapping[str, float]) -> str:
     """What the four rows of Table 4 compare as reconstructed; off: `without_keys`."""
     rows = paper.table(4)["Fusion Strategy"]
     concat, gate, cross, best = (paper.published("Table 4", row, "accuracy") for row in rows)
@@ -172,13 +172,13 @@ def sizes_said(full: pd.DataFrame) -> str:
 # --- what the runs of Table 4 say ---
 
 
-def better_than_concatenation(frame: pd.DataFrame, show_published: bool = True) -> str:
+def beside_concatenation_said(frame: pd.DataFrame, show_published: bool = True) -> str:
     """Whether the proposed fusion is better than concatenation where no known patient is shared; frame: of `ablation.measure_on_folds`."""
     question = "Is the proposed fusion better than concatenation where no known patient is shared?"
     return first_place.answer(frame, ROWS["concat"], question, table_rows.FUSION_NAMES, show_published)
 
 
-def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
+def equal_functions_said(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """`cross` minus `concat`, which compute the same functions: measured on the same images, and in the paper."""
     pair = ROWS["cross"], ROWS["concat"]
     gap = worth.difference(*(found.get(row, ()) for row in pair), splits.clusters(dataset))
@@ -191,7 +191,7 @@ def equal_functions(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     return f"{said}{words.shift(gap['accuracy'], 2, 100)}, {words.by_side(gap['accuracy'], told, told, same)}"
 
 
-def repaired(frame: pd.DataFrame) -> str:
+def repaired_said(frame: pd.DataFrame) -> str:
     """Whether attention that can learn is measured to be better than the reconstruction; frame: of `ablation.measure`."""
     part = ablation.others(frame)
     part = part[part["row"].map(table_rows.FUSION_NAMES).isin(fusion_gradients.REPAIRS) & (part["pairs"] > 0)]
@@ -208,7 +208,7 @@ def repaired(frame: pd.DataFrame) -> str:
     )
 
 
-def norm_cost(frame: pd.DataFrame, command: str) -> str:
+def norm_cost_said(frame: pd.DataFrame, command: str) -> str:
     """What the LayerNorm behind the projections does to the accuracy; frame: `ablation.measure("projection-norm", …)`,
     command: what trains its runs."""
     line = ablation.others(frame).iloc[0]

@@ -21,8 +21,8 @@ NAMES = tuple(CLASS_NAMES.values())
 SHARES = ("changed", "right", *NAMES)
 VALUES = (*SHARES, "probability", "step")
 PARTS = ("whole", "tumour", "elsewhere", "difference")
-GAPS = ["Tumour minus elsewhere", "Beyond no tumour"]
-GAPS_CAPTION = (
+COMPARED = ["Tumour minus elsewhere", "Beyond no tumour"]
+COMPARED_CAPTION = (
     "{}, in points. *Tumour minus elsewhere*: {}. *Beyond no tumour*: less the same difference "
     "of images without a tumour that borrow a border of the class. Images, groups and intervals as above."
 )

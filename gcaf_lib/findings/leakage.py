@@ -20,7 +20,7 @@ PAPER_NETWORKS = {
 }
 
 
-def falls(
+def falls_said(
     scores: pd.DataFrame,
     records: Mapping[str, Sequence[Any]],
     imagenet: Mapping[str, Sequence[Any]],
@@ -117,7 +117,7 @@ def by_picture_said(scores: pd.DataFrame) -> str:
     )
 
 
-def persons_parted(records: Sequence[Any], dataset: Any) -> str:
+def persons_parted_said(records: Sequence[Any], dataset: Any) -> str:
     """The model's accuracy with and without the files of persons who by eye stand in two folds (`groups.persons`)."""
     seeds = folds.pool(records, splits.FOLDS)
     if dataset.banner or not seeds:

@@ -1,4 +1,4 @@
-"""Chapter 20: how well maps point at the tumour's border, as frames."""
+"""Chapters 20 and 21: how well maps point at the tumour's border, as frames."""
 
 from __future__ import annotations
 

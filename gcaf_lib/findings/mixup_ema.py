@@ -31,7 +31,7 @@ CAVEAT = {  # by profile: what its page can't say of the paper's networks (`word
 }
 
 
-def verdict(effects_: pd.DataFrame, rows: pd.DataFrame, control: pd.DataFrame | None = None) -> str:
+def verdict_said(effects_: pd.DataFrame, rows: pd.DataFrame, control: pd.DataFrame | None = None) -> str:
     """What the runs say of the paper's three claims about Table 5, as a list; claims without runs say so.
 
     effects_: of `factorial_effects.effects`; rows: of `ablation.measure("table-5", …)`; control: of `seed_against_seed`, where that is asked.
@@ -152,7 +152,7 @@ def seed_against_seed_said(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
     )
 
 
-def mixup_better_than_none(frame: pd.DataFrame, show_published: bool = True) -> str:
+def beside_no_mixup_said(frame: pd.DataFrame, show_published: bool = True) -> str:
     """Whether Mixup is better than none where no known patient is shared, EMA on both times; frame: of `ablation.measure_on_folds`."""
     question = "Is Mixup better than none where no known patient is shared (both with EMA)?"
     row = factorial_effects.cells()[factorial_effects.EMA]

@@ -11,7 +11,7 @@ from gcaf_lib.evaluation import clustered, intervals, units, worth
 from gcaf_lib.findings import temperature_scaling, words
 from gcaf_lib.paper import verdicts
 
-CARRIED = (  # caption of the measures on the random split and on patient-disjoint folds, around `calibration.corrected`
+CARRIED = (  # caption of the measures on the random split and on patient-disjoint folds, around `calibration.corrected_said`
     "Calibration on the random split and on patient-disjoint folds: value and 95% cluster-bootstrap interval over patient groups "
     "and, with two or more seeds, also over trainings. Calibration errors are in fifteen bins, and on patient-disjoint folds "
     "means over the folds, each at the random split's number of test images."

@@ -20,7 +20,7 @@ ROUNDING = 1e-9  # of a difference of two means that are equal
 
 
 def method(records: Sequence[Any]) -> dict[int, paired_tests.Run]:
-    """Run records of one row as `comparing` takes them, by seed."""
+    """Run records of one row as `paired_tests` takes them, by seed."""
     return {r.seed: paired_tests.Run(r.rows(), r.labels(), r.probabilities()) for r in records}
 
 

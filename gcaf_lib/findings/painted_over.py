@@ -12,9 +12,9 @@ from gcaf_lib.evaluation import clustered, interventions, tumours
 from gcaf_lib.evaluation.interventions import ALONE, FLAT, PAINTED, WHOLE, elsewhere_kind
 from gcaf_lib.findings.intervention_control import instrument, negative_control, passed
 from gcaf_lib.findings.intervention_effects import (
+    COMPARED,
+    COMPARED_CAPTION,
     CONTROL,
-    GAPS,
-    GAPS_CAPTION,
     HEALTHY,
     NAMES,
     TUMOURS,
@@ -31,7 +31,7 @@ OVER = (
     "intervals: cluster bootstrap over patient groups (control: pictures); where all draws are alike, Wilson's of as many trials as "
     "groups."
 )
-CHANGED = GAPS_CAPTION.format(
+CHANGED = COMPARED_CAPTION.format(
     "Answers changed",
     "the share of answers changed with the tumour painted over less that with as much elsewhere",
 )
@@ -66,7 +66,7 @@ def changed_table(found: Effects) -> pd.DataFrame:
         for name in classes
         for kind in (PAINTED, FLAT)
     ]
-    return pd.DataFrame(lines, columns=["Class, fill", *GAPS])
+    return pd.DataFrame(lines, columns=["Class, fill", *COMPARED])
 
 
 def painted_said(

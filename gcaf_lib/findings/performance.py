@@ -172,7 +172,7 @@ def _pair(names: Iterable[str]) -> str:
     return " with ".join(CLASS_NAMES[n].lower() for n in sorted(names))
 
 
-def published_headline(mean: pd.DataFrame) -> str:
+def published_headline_said(mean: pd.DataFrame) -> str:
     """What the paper's accuracy and recalls say by themselves; mean: our `class_report`."""
     supports, accuracy = paper.supports(), checks.main()
     right, n = checks.main_count()

@@ -31,7 +31,7 @@ def mistakes(answers: pd.DataFrame, most: int = 8) -> pd.DataFrame:
     return answers[~answers["right"]].sort_values("confidence", ascending=False, kind="stable").head(most)
 
 
-def confidences(records: Sequence[Any]) -> str:
+def confidences_said(records: Sequence[Any]) -> str:
     """Mean confidence of right and wrong answers over the seeds, and how many wrong ones were sure."""
     lines = []
     for r in records:

@@ -12,13 +12,13 @@ from gcaf_lib.findings import matched, words
 
 
 def one_against_several(with_: Sequence[Any], without: Sequence[Any]) -> bool:
-    """Whether there is one seed without a hint and several with it. A model without it has its own stage 0, so no seed of the
-    other is nearer to it than the rest."""
+    """Whether there is one seed without the setting and several with it. A model without it has its own stage 0, so no
+    seed of the other is nearer to it than the rest."""
     return len({r.seed for r in without}) == 1 < len({r.seed for r in with_})
 
 
 def pair(with_: Sequence[Any], without: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Whole seeds with a hint and without, seed by seed; where one stands against several, all."""
+    """Whole seeds with the setting and without, seed by seed; where one stands against several, all."""
     sides = matched.whole(with_), matched.whole(without)
     return sides if one_against_several(*sides) else worth.paired(*sides)
 

@@ -43,7 +43,7 @@ def wide_exposure(shares: pd.DataFrame) -> pd.DataFrame:
     return out.reindex([p for p in splits.MANIFESTS if p in out.index]).rename_axis("Split").reset_index()
 
 
-def copies_left(shares: pd.DataFrame) -> str:
+def copies_left_said(shares: pd.DataFrame) -> str:
     """What `data.exposure.read` finds on the splits that keep copies together."""
     whole = shares[shares["class"] == "all"].set_index("protocol")
     said = []

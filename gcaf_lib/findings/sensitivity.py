@@ -35,7 +35,7 @@ CAVEAT = {  # by profile: what its page can't say of the paper's networks (`word
 }
 
 
-def published_span() -> str:
+def published_span_said() -> str:
     """How far the paper's figures of Table 8 move, beside the interval of its best one."""
     right, images = checks.main_count()
     wilson = intervals.wilson(right, images)
@@ -76,7 +76,7 @@ def validation(found: Mapping[str, Sequence[Any]]) -> dict[str, dict[int, float]
     }
 
 
-def moved(frame: pd.DataFrame) -> str:
+def moved_said(frame: pd.DataFrame) -> str:
     """How far each setting moves the accuracy, a list; settings with one value trained are left out.
 
     frame: of `ablation.measure("table-8", …)`.
@@ -100,7 +100,7 @@ def _at(mean: pd.Series, value: float) -> str:
     return " or ".join(mean.index[np.isclose(mean, value, rtol=0, atol=1e-9)])
 
 
-def chosen(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
+def chosen_said(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     """In how many settings the default is strictly best, tied for best, or beaten by the validation part, by which Sections
     5.2 and 5.8 chose, and where these differ in what.
 
@@ -175,7 +175,7 @@ def batch_steps(found: Mapping[str, Sequence[Any]], chosen: TrainingSettings, im
     return pd.DataFrame(lines)
 
 
-def constants(found: Mapping[str, Sequence[Any]], main: Sequence[Any]) -> str:
+def constants_said(found: Mapping[str, Sequence[Any]], main: Sequence[Any]) -> str:
     """Whether runs with different constants α differ by more than runs of the default that differ in the seed."""
     rows = [row for row in found if row.startswith("Focal α = ") and row[10].isdigit()]
     runs = [r for row in rows for r in found[row]]

@@ -18,8 +18,6 @@ from gcaf_lib.findings import ablation, accuracies, beside_look_ups, seed_change
 from gcaf_lib.settings import CLASSES
 
 HINTS = {"the file's form": "canonical encoding", "the no-tumour class": "three classes"}
-
-
 # what is taken away and split to accuracy without it minus with it; None: not both run
 Changes = Mapping[tuple[str, str], worth.Change | None]
 

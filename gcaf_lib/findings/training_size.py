@@ -46,7 +46,7 @@ def smaller_training(folded: Sequence[Any], single: Sequence[Any], dataset: Any)
     return SmallerTraining(*levels, change, units.sizes(tested, clusters, pictures))
 
 
-def larger_part(dataset: Any, known: SmallerTraining | None) -> str:
+def larger_part_said(dataset: Any, known: SmallerTraining | None) -> str:
     """How many images training has on the two splits, and what a larger part changes. known: of `smaller_training`."""
     random, single, fold = (_trained(dataset, p) for p in ("paper", "patients", splits.FIVEFOLD))
     text = (

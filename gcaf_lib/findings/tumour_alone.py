@@ -7,9 +7,9 @@ import pandas as pd
 from gcaf_lib.evaluation.interventions import ALONE
 from gcaf_lib.findings.intervention_control import guesses, knows, negative_control
 from gcaf_lib.findings.intervention_effects import (
+    COMPARED,
+    COMPARED_CAPTION,
     CONTROL,
-    GAPS,
-    GAPS_CAPTION,
     HEALTHY,
     PARTS,
     Effects,
@@ -19,7 +19,7 @@ from gcaf_lib.findings.intervention_effects import (
 )
 from gcaf_lib.findings.words import by_side, percent, points
 
-CUT_OUT = GAPS_CAPTION.format(
+CUT_OUT = COMPARED_CAPTION.format(
     "Percent of right answers to the tumour alone and to as much elsewhere alone, the rest of the head in its mean colour; differences",
     "right answers to the tumour alone less those to as much elsewhere alone",
 )
@@ -37,7 +37,7 @@ def alone_table(found: Effects) -> pd.DataFrame:
             **bands(right, "Tumour alone", "Elsewhere alone", parts=PARTS[1:]),
             **dict(
                 zip(
-                    GAPS,
+                    COMPARED,
                     map(shifts, (right["difference"], right["beyond"])),
                 )
             ),

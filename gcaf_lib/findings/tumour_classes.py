@@ -64,7 +64,7 @@ def accuracy_text(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["Model", "Accuracy (%)", "Of"])
 
 
-def beside_reported(frame: pd.DataFrame) -> str:
+def beside_reported_said(frame: pd.DataFrame) -> str:
     """Where the reported accuracy lies beside those of `accuracy`, and why the two can't be compared strictly."""
     reported = literature.PATIENT_LEVEL[0].accuracy
     known = frame[frame["accuracy"].notna()]
@@ -82,7 +82,7 @@ def beside_reported(frame: pd.DataFrame) -> str:
     return f"The reported {reported:.2%} lies {lies}. The method was given the tumour's outline. Here {unknown} tumour images are of unknown patients, and no outline is given."
 
 
-def fewer_classes(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> str:
+def fewer_classes_said(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> str:
     """What leaving the no-tumour class out of training changes on the tumour images, with ImageNet weights."""
     three, four = worth.paired(matched.whole(three), matched.whole(four))
     if not three:

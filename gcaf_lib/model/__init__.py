@@ -1,1 +1,1 @@
-"""Layers, losses and the classifier that they make: Keras 3, whichever its backend."""
+"""Layers, losses, the classifier that they make and its maps: Keras 3, whichever its backend."""

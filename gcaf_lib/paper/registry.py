@@ -75,10 +75,10 @@ def text(frame: pd.DataFrame, width: int = 100) -> str:
             if verdict in ERRORS and row.default:
                 add(f"here: {row.default}")
         lines.append("")
-    return "\n".join([*lines, summary(frame)])
+    return "\n".join([*lines, summary_said(frame)])
 
 
-def summary(frame: pd.DataFrame) -> str:
+def summary_said(frame: pd.DataFrame) -> str:
     """One sentence: how many checks, how many of each verdict."""
     counts = frame["verdict"].value_counts(sort=False)
     return f"{len(frame)} checks: " + "; ".join(f"{verdict} {n}" for verdict, n in counts.items()) + "."

@@ -28,8 +28,6 @@ from gcaf_lib.training.worker import Job, Server, logs, run_job
 
 # besides folders, what of the asker's environment decides how a run is made
 FORWARDED = ("KERAS_BACKEND", "GCAF_DATA", "GCAF_FIGSHARE", "GCAF_RESIDENT", "GCAF_STEPS", "GCAF_DEVICES")
-
-
 CONNECT = 30  # seconds to wait for a Dask scheduler
 
 

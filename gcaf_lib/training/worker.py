@@ -151,7 +151,7 @@ def serve() -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     import keras
 
-    from gcaf_lib.training import environment, train  # noqa: F401
+    from gcaf_lib.training import train  # noqa: F401
 
     environment.fingerprint()  # of the code that was imported, whatever is edited before a job asks
     gc.freeze()  # what is imported is no garbage: not to be searched for it in every job
