@@ -1367,7 +1367,7 @@ def test_the_reconstruction_is_what_the_chapter_says(given):
 def test_what_a_profile_can_not_say(room, cpu):
     """Of phantoms and of miniatures a room says so, of other profiles it does not."""
     # comparison's goes on, whatever the profile
-    caveat = room.caveat if room is comparison else functools.partial(words.of_profile, room.CAVEAT)
+    caveat = room.caveat_said if room is comparison else functools.partial(words.of_profile, room.CAVEAT)
     demo, small, paper_ = map(caveat, ("demo", "cpu", "paper"))
     assert "phantoms" in demo and cpu in small and "phantoms" not in small
     on = "Whether a lead on this split means skill or memory is the question of chapter 17."
