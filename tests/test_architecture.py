@@ -28,18 +28,7 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {wing: number for number, floor in enumerate(FLOORS) for wing in floor}
-WINGS = (
-    "data",
-    "model",
-    "training",
-    "evaluation",
-    "paper",
-    "display",
-    "findings",
-    "book",
-    "site",
-    "commands",
-)
+WINGS = tuple(name for name in FLOOR if (PACKAGE / name).is_dir())
 
 
 def imports(path: Path) -> set[str]:
