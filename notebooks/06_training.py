@@ -28,7 +28,6 @@ overrides = {}  # such as {"training.ema": 0.99}
 from IPython.display import Markdown
 
 from gcaf_lib.book.chapter import open_chapter
-from gcaf_lib.data import splits
 from gcaf_lib.display import curves, prose, tables
 from gcaf_lib.findings import overlap, stages, training
 
@@ -184,10 +183,8 @@ curves.ema_curves([run.history for run in runs])
 # How much of its start an average still holds follows from the number of steps alone:
 
 # %%
-part = splits.load(chapter.settings.data, chapter.dataset)["part"]
-training_images = int((part == "train").sum())
 tables.show(
-    training.averages(runs, training_images),
+    training.averages(runs, chapter.training_images),
     name="tab-ema",
     caption="What the moving average still holds of the weights each stage began with, at the kept epoch, "
     "and what it gains over the raw weights: mean ± standard deviation over the seeds.",
