@@ -4,10 +4,12 @@
         [--out results/benchmarks/beside-cpu.json]
 
 All train the stages that `benchmarks.throughput` trains, with each number of threads (a worker of a sweep has one).
-Recorded by TensorFlow's and by PyTorch's own profiler, rounds interleaved. An operation's kind is read from its name:
+Each process times its steps twice, without a recorder and under TensorFlow's or PyTorch's own profiler, rounds interleaved. A
+recorded step is longer; the difference, divided by the step's events, is what recording one costs, and is taken from each
+event's time, so that all kinds add up to the step that was not recorded. An operation's kind is read from its name:
 convolutions and matrix products, both libraries' own; all other operations, which PyTorch's compiler writes as loops
 that do several at once; and what of the step no operation takes. PyTorch runs one operation after another; where
-TensorFlow runs several at once, an instant is divided evenly among them, so that all kinds add up to the step.
+TensorFlow runs several at once, an instant is divided evenly among them.
 For this library the others are told by the kind of layer, too.
 """
 
@@ -33,16 +35,23 @@ AROUND = re.compile(
 )  # these call operations
 
 
-def kinds(step: float, took: dict[str, float]) -> dict[str, float]:
-    """Milliseconds a step by kind, of the step's seconds and those of its operations."""
-    own = {name: one for name, one in took.items() if not AROUND.match(name)}
+def cost(read: dict) -> float:
+    """Seconds that recording an event takes, of what a process read."""
+    return (read["recorded"] - read["step"]) / sum(read["events"].values())
+
+
+def kinds(read: dict) -> dict[str, float]:
+    """Milliseconds of an unrecorded step by kind, of what a process read."""
+    each, ran = cost(read), read["events"]
+    own = {name: one - each * ran[name] for name, one in read["operations"].items() if not AROUND.match(name)}
     products = sum(one for name, one in own.items() if operations.is_product(name))
     others = sum(own.values()) - products
     return {
         "convolutions and matrix products": 1e3 * products,
         "all other operations": 1e3 * others,
-        "between operations": 1e3 * (step - products - others),
-        "the whole step": 1e3 * step,
+        "between operations": 1e3 * (read["step"] - products - others),
+        "the whole step": 1e3 * read["step"],
+        "the whole step, recorded": 1e3 * read["recorded"],
     }
 
 
@@ -71,10 +80,7 @@ def main() -> None:
         found = record(plan["stages"], given.rounds, given.threads, given.torch_python, scratch)
     tables = {
         threads: {
-            stage: {
-                name: medians([kinds(one["step"], one["operations"]) for one in runs])
-                for name, runs in sides.items()
-            }
+            stage: {name: medians([kinds(one) for one in runs]) for name, runs in sides.items()}
             for stage, sides in stages.items()
         }
         for threads, stages in found.items()
@@ -86,23 +92,33 @@ def main() -> None:
                 print(f"{threads} threads, stage {stage:20} {name:14} {said}")
     given.torch_python = None
     layers = {
-        threads: {stage: medians([others(one["layers"]) for one in sides["ours"]]) for stage, sides in stages.items()}
+        threads: {stage: medians([others(one) for one in sides["ours"]]) for stage, sides in stages.items()}
         for threads, stages in found.items()
     }  # fmt: skip
     first = {
         threads: {stage: {name: runs[0]["operations"] for name, runs in sides.items()} for stage, sides in stages.items()}
         for threads, stages in found.items()
     }  # fmt: skip
+    rounds = {
+        threads: {
+            stage: {name: [{"step": one["step"], "microseconds an event": 1e6 * cost(one)} for one in runs] for name, runs in sides.items()}
+            for stage, sides in stages.items()
+        }
+        for threads, stages in found.items()
+    }  # fmt: skip
     figures.keep(
         given,
-        {"pictures": plan["pictures"], "milliseconds": tables, "layers": layers, "torch": torch["versions"], "operations": first},
+        {
+            "pictures": plan["pictures"], "milliseconds": tables, "layers": layers, "rounds": rounds, "torch": torch["versions"],
+            "operations": first,
+        },
     )  # fmt: skip
 
 
 def record(
     stages: dict, rounds: int, threads: list[int], torch_python: str, scratch: Path
 ) -> dict[int, dict[str, dict[str, list[dict]]]]:
-    """Threads to stage to contender to what each round read: `step`, `operations`, of ours `layers`, in seconds a step."""
+    """Threads to stage to contender to what each round read, seconds and events a step (`Clock.recorded`; of ours by layer too)."""
     found = {count: {stage: {name: [] for name in CONTENDERS} for stage in stages} for count in threads}
     turns = list(itertools.product(range(rounds), stages, threads, CONTENDERS))
     for _, stage, count, name in tqdm(turns, unit="process", disable=None):
@@ -114,11 +130,13 @@ def record(
     return found
 
 
-def others(layers: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Milliseconds a step of all that is neither convolution nor product, by kind of layer."""
+def others(read: dict) -> dict[str, float]:
+    """Milliseconds of an unrecorded step that are neither convolution nor product, by kind of layer."""
+    each, ran = cost(read), read["layer_events"]
     return {
-        kind: 1e3 * sum(one for name, one in took.items() if not operations.is_product(name))
-        for kind, took in layers.items()
+        kind: 1e3
+        * sum(one - each * ran[kind][name] for name, one in took.items() if not operations.is_product(name))
+        for kind, took in read["layers"].items()
     }
 
 

@@ -1,6 +1,6 @@
 """Where the time of a whole main run goes, its stage 0 included: seconds by the clock and of the processor, part by part.
 
-    python -m benchmarks.main_run [--profile cpu] [--rounds 2] [--out results/benchmarks/main_run-parts-cpu.json]
+    python -m benchmarks.main_run [--profile cpu] [--rounds 2] [--out results/benchmarks/main_run-cpu.json]
 
 Each round trains the run of seed 0 in a process of its own, from a store that holds the prepared images and nothing else. Time
 is booked where a part begins and ends, so that the parts add up: by the clock, and of the processor, all threads together. What

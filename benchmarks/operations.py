@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmarks import figures
-from benchmarks.throughput import child, contest
+from benchmarks.throughput import contest
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +36,7 @@ _AROUND = ("while", "call", "conditional", "Run", "Process", "Start")  # these w
 PRODUCTS = re.compile(
     r"conv(olution|\d)|matmul|_linear|::linear|einsum|\b(add|b|badd|addb)?mm\b|baddbmm|addbmm", re.IGNORECASE
 )
-OPTIMISER, OUTSIDE = "Adam and moving average", "outside the network"
+OPTIMISER, SUMS, OUTSIDE = "Adam and moving average", "sums of gradients", "outside the network"
 
 
 class Event(NamedTuple):
@@ -47,23 +47,8 @@ class Event(NamedTuple):
     seconds: float
 
 
-class Recorded(child.Clock):
-    """A clock whose measured steps the backend's profiler records into `folder`."""
-
-    def __init__(self, folder: str, *timing: Any):
-        super().__init__(*timing)
-        self.folder, (self.start, self.stop) = folder, _profiler()
-
-    def step(self, number: int, synchronise: Callable[[], Any]) -> None:
-        if number == self.warm:  # the recorder's own start is not in the time
-            synchronise()
-            self.start(self.folder)
-        super().step(number, synchronise)
-        if number == self.total:
-            self.stop()
-
-
-def _profiler() -> tuple[Callable, Callable]:
+def profiler() -> tuple[Callable[[str], None], Callable[[], None]]:
+    """How the backend's profiler is started, with a folder that it records into, and stopped."""
     import keras
 
     if keras.backend.backend() == "jax":
@@ -119,7 +104,8 @@ def by_layer(ran: list[Event], model: keras.Model) -> dict[str, dict[str, float]
     for event in ran:
         scopes = [re.sub(r"_\d+$", "", one) if one not in kinds else one for one in event.path.split("/")]
         own = [kinds[one] for one in scopes if one in kinds]
-        where = own[-1] if own else OPTIMISER if "adam" in scopes else OUTSIDE
+        without = SUMS if event.operation == "AddN" else OUTSIDE  # such a sum is written in no layer
+        where = own[-1] if own else OPTIMISER if "adam" in scopes else without
         found.setdefault(where, collections.Counter())[event.operation] += event.seconds
     return {where: dict(took) for where, took in found.items()}
 

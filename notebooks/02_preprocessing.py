@@ -166,8 +166,8 @@ import keras
 
 from gcaf_lib.model.augment import augmentation
 
-settings = chapter.settings.training
-layers = augmentation(settings)
+training_settings = chapter.settings.training
+layers = augmentation(training_settings)
 tables.show(
     preprocessing.augmentations(layers),
     name="tab-augmentation",
@@ -181,7 +181,7 @@ tables.show(
 
 # %% mystnb={"image": {"alt": "One slice and eleven augmented views of it, mirrored, upside-down, a little brighter or darker."}, "figure": {"name": "fig-augmentation", "caption": "An image and augmented views of it, made by the layers above (the paper's Figure 4)."}}
 views = np.repeat(preprocess(path, paper_size)[None].astype("float32"), 11, axis=0)
-for layer in augmentation(settings):
+for layer in augmentation(training_settings):
     views = layer(views, training=True)
 pictures.augmentation_grid(preprocess(path, paper_size), np.asarray(views).round().astype(np.uint8))
 
@@ -198,4 +198,4 @@ pictures.augmentation_grid(preprocess(path, paper_size), np.asarray(views).round
 # and not there. How much it touches:
 
 # %%
-Markdown(preprocessing.clipping_said(augmentation(settings), inputs))
+Markdown(preprocessing.clipping_said(augmentation(training_settings), inputs))

@@ -79,9 +79,11 @@ tables.show(
     name="tab-beta",
     caption="How much one image dominates a mixture: the Beta law, and 20,000 draws of the library.",
 )
-training = chapter.settings.training
+training_settings = chapter.settings.training
 training_images = frame[splits.load(data, chapter.dataset)["part"].to_numpy() == "train"]
-Markdown(mixup.soft_labels_said(training.mixup, training.batch_size, training_images["label"]))
+Markdown(
+    mixup.soft_labels_said(training_settings.mixup, training_settings.batch_size, training_images["label"])
+)
 
 # %% [markdown]
 # ## A training batch
@@ -99,7 +101,7 @@ images = np.stack(images).astype("float32")
 labels = np.eye(len(CLASSES), dtype="float32")[picked["label"]]
 
 rng = np.random.default_rng(1)
-weights = mixup.spread_weights(12, training.mixup, rng)
+weights = mixup.spread_weights(12, training_settings.mixup, rng)
 mixed, soft = (np.asarray(x) for x in augment.mixup(images, labels, weights, rng.permutation(12)))
 
 # %% mystnb={"image": {"alt": "Twelve mixed training samples with the weight of the first image above and the soft label as a coloured bar below; most look like one image, a few like double exposures."}, "figure": {"name": "fig-mixed-batch", "caption": "Twelve training samples after Mixup, with weights spread as the Beta law spreads them. λ is the weight of the sample itself, the bar its soft label."}}

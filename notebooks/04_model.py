@@ -75,13 +75,13 @@ tables.show(
 
 # %%
 models = {name: model.built(settings.load(name)) for name in settings.PROFILES}
-sizes = model.sizes(models)
+model_sizes = model.sizes(models)
 tables.show(
-    sizes,
+    model_sizes,
     name="tab-parameters",
     caption="Sizes of the model under each profile: feature maps and numbers of weights.",
 )
-Markdown(model.shares_said(sizes["paper"]))
+Markdown(model.shares_said(model_sizes["paper"]))
 
 # %% [markdown]
 # ## Gated cross-attention

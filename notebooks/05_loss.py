@@ -94,8 +94,8 @@ tables.show(
 # a minimum.
 
 # %% mystnb={"image": {"alt": "Three loss curves over the probability of the true class. Cross-entropy and the per-class reading rise again before a probability of one; the target-probability reading falls to the very end."}, "figure": {"name": "fig-loss-curves", "caption": "The loss of one smoothed label in both readings and for plain cross-entropy (α = 1). Triangles mark the minima."}}
-losses, slopes, minima = loss.along_path(gamma, smoothing)
-curves.loss_curves(loss.PATH, losses, minima)
+loss_values, slopes, minima = loss.along_path(gamma, smoothing)
+curves.loss_curves(loss.PATH, loss_values, minima)
 
 # %% mystnb={"image": {"alt": "Slopes of the three losses. Cross-entropy and per-class cross zero before a probability of one, per-class first; target-probability stays below zero throughout."}, "figure": {"name": "fig-loss-slopes", "caption": "Slope of the same curves. Below zero the loss asks for more confidence, above zero for less; triangles mark where it turns."}}
 mechanisms.slopes(loss.PATH, slopes, limit=1.0)
@@ -140,13 +140,13 @@ mechanisms.lines(paths, "probability at the minimum", steps=["target-probability
 # class. Against each reading, at each value of ε that Table 3 and Section 5.2 name:
 
 # %%
-claims = loss.claim(gamma, smoothing)
+smoothing_claim = loss.claim(gamma, smoothing)
 tables.show(
-    claims,
+    smoothing_claim,
     name="tab-loss-claim",
     caption="Largest probability in the minimiser. The claim holds where it is below one.",
 )
-Markdown(loss.claim_said(claims))
+Markdown(loss.claim_said(smoothing_claim))
 
 # %% [markdown]
 # This is about where the loss leads, not about where a few epochs of training stop: a network may stay far from

@@ -53,10 +53,10 @@ overlap.split_note(chapter)
 
 # %%
 measured = performance.metrics_over_seeds(runs, chapter.dataset)
-clusters, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
+clusters, picture_ids = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
 random_split = split_records.random_split(chapter) or runs
 by_chance = worth.row(random_split, clusters, ["ece"])["ece"].lift
-tested = words.rested(runs, clusters, pictures)
+tested = words.rested(runs, clusters, picture_ids)
 tables.show(
     performance.beside_published(measured, paper.find("Table 7"), chapter.profile_and_split, by_chance),
     name="tab-reliability",

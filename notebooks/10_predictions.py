@@ -49,8 +49,8 @@ overlap.split_note(chapter)
 
 # %% mystnb={"image": {"alt": "Images of the test part, two of each class, each with bars of the four class probabilities; all answers are right."}, "figure": {"name": "fig-predictions", "caption": "Right answers of the first seed, drawn at random, two per class, with the probability of each class (the paper's Figure 12)."}}
 answers = image_answers.answers(runs[0], chapter.dataset)
-drawn = predictions.drawn(answers)
-pictures.predictions(drawn, folder, classes)
+right_sample = predictions.drawn(answers)
+pictures.predictions(right_sample, folder, classes)
 
 # %% [markdown]
 # ## The most confident mistakes
@@ -80,7 +80,7 @@ Markdown(predictions.confidences_said(runs))
 # at hand (for phantoms: the border of the drawn lesion). It was no part of any training.
 
 # %%
-shown = pd.concat([drawn.drop_duplicates("label"), mistakes.head(2)])
+shown = pd.concat([right_sample.drop_duplicates("label"), mistakes.head(2)])
 images, titles = overlays.open_files(folder, shown["file"]), predictions.titles(shown, classes)
 cams = predictions.cams(runs[0], shown)
 borders = overlays.outlines(chapter.dataset, shown["row"].tolist())

@@ -78,10 +78,10 @@ chapter.strip(chapter.proposed_runs(), records, norm_records, fold_records, pati
 # %%
 from gcaf_lib.findings import fusion_gradients
 
-settings = chapter.settings.replace({"model.fusion": "gcaf"})
-side, width = settings.data.image_size, settings.model.width
+gcaf_settings = chapter.settings.replace({"model.fusion": "gcaf"})
+side, width = gcaf_settings.data.image_size, gcaf_settings.model.width
 images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("float32")
-streams = fusion.streams(settings.model, side, images)
+streams = fusion.streams(gcaf_settings.model, side, images)
 gradients = fusion_gradients.gradients(streams, width)
 tables.show(
     fusion.gradient_table(gradients),

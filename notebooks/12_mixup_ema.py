@@ -158,6 +158,6 @@ tables.show(
     caption=factorial_effects.effects_caption(fold_table, chapter.show_published),
     data=fold_effects,
 )
-control = mixup_ema.seed_against_seed(patient_folds, chapter.dataset)
-verdict = mixup_ema.verdict_said(fold_effects, fold_table, control)
+seed_control = mixup_ema.seed_against_seed(patient_folds, chapter.dataset)
+verdict = mixup_ema.verdict_said(fold_effects, fold_table, seed_control)
 prose.say(verdict, words.of_profile(mixup_ema.CAVEAT, profile))

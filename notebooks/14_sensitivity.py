@@ -103,13 +103,14 @@ prose.say(ablation_summary.summary(chapter, "table-8", fold_table, fold_records=
 # "noisy gradients" or generalisation.
 
 # %%
-training, training_images = chapter.settings.training, chapter.training_images
+training_settings, training_images = chapter.settings.training, chapter.training_images
 tables.show(
-    sensitivity.batch_steps(records, training, training_images),
+    sensitivity.batch_steps(records, training_settings, training_images),
     name="tab-batch-steps",
     caption=f"Steps that each batch size takes on {training_images:,} training images if no epoch is cut "
-    f"short, and the share of the moving average (decay {training.ema:g}) that is still the starting weights "
-    "of stage 2 after them; and the mean test accuracy of both kinds of weights, over n seeds.",
+    f"short, and the share of the moving average (decay {training_settings.ema:g}) that is still "
+    "the starting weights of stage 2 after them; "
+    "and the mean test accuracy of both kinds of weights, over n seeds.",
 )
 
 # %% [markdown]
@@ -128,9 +129,9 @@ tables.show(
 # stop a stage or reduce its rate do not see it either: they ask which is smaller. Adam on the same gradients, times 0.25, 0.5 and 0.75:
 
 # %%
-paths = [sensitivity.adam_walk(alpha) for alpha in (0.25, 0.5, 0.75)]
-walks = sensitivity.walks_said(paths, chapter.training_counts)
-prose.say(walks, sensitivity.constants_said(records, proposed))
+walks = [sensitivity.adam_walk(alpha) for alpha in (0.25, 0.5, 0.75)]
+walks_text = sensitivity.walks_said(walks, chapter.training_counts)
+prose.say(walks_text, sensitivity.constants_said(records, proposed))
 
 # %% [markdown]
 # The paper has inverse frequency in Table 3 and one constant in Sections 5.2 and 5.8 (chapter 22). By the argument above it does not matter which

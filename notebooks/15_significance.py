@@ -43,7 +43,7 @@ proposed = chapter.proposed_runs()
 table_runs = {place: matched.table_records(chapter, name) for place, name in table_rows.TABLES.items()}
 fold_runs = {place: matched.fold_records(chapter, name) for place, name in table_rows.TABLES.items()}
 chapter.strip(proposed, table_runs, fold_runs)
-clusters, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
+clusters, picture_ids = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
 
 # %%
 paper_gaps = published_gaps.published()
@@ -72,8 +72,8 @@ Markdown(published_gaps.claim_said(paper_gaps))
 # common seed, the permutation test takes the mean over the common seeds.
 
 # %%
-images = splits.load(chapter.settings.data, chapter.dataset)["part"].value_counts()
-test_to_train = float(images["test"] / images["train"])
+part_sizes = splits.load(chapter.settings.data, chapter.dataset)["part"].value_counts()
+test_to_train = float(part_sizes["test"] / part_sizes["train"])
 tests = p_values.tests(table_runs, proposed, clusters, test_to_train)
 tables.show(
     significance.tests_text(tests),
@@ -97,7 +97,7 @@ tables.show(
     delong.auc_text(aucs),
     name="tab-delong",
     caption="One-vs-rest ROC-AUC minus that of the proposed model, DeLong's p, and in brackets Holm's over all rows and "
-    f"classes; the first seed of each. Tested: {words.rested(proposed[:1], clusters, pictures)}.",
+    f"classes; the first seed of each. Tested: {words.rested(proposed[:1], clusters, picture_ids)}.",
     data=aucs,
 )
 Markdown(delong.auc_verdict_said(aucs))
@@ -183,7 +183,7 @@ Markdown(published_gaps.backwards_said(paper_gaps, run_counts, test_to_train))
 # permutation by patient do not, but speak of these trained models. So the proposed model is set beside itself, too, one seed against another.
 
 # %%
-fold_tests = significance.fold_tests(fold_runs, clusters, pictures)
+fold_tests = significance.fold_tests(fold_runs, clusters, picture_ids)
 tables.show(
     significance.tests_text(fold_tests).drop(columns="Corrected t"),
     name="tab-tests-patients",
@@ -217,7 +217,7 @@ Markdown(visible_differences.by_table_said(detectable))
 # %%
 from gcaf_lib.findings import seed_pairs, split_records
 
-beside_itself = seed_pairs.permuted(split_records.patient_folds(chapter), clusters, pictures)
+beside_itself = seed_pairs.permuted(split_records.patient_folds(chapter), clusters, picture_ids)
 prose.say(
     significance.by_patient_said(fold_tests, chapter.sweep),
     seed_pairs.permuted_said(beside_itself, chapter.sweep),

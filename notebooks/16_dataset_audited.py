@@ -76,8 +76,8 @@ copies.families(folder, families)
 
 # %% mystnb={"image": {"alt": "Pairs of brain images side by side that show the same slice, the right one mirrored, upside down or turned."}, "figure": {"name": "fig-twins", "caption": "Copies: byte for byte identical, and by how one is turned against the other. Over each image its folder and name."}}
 examples = dataset_audit.examples(frame, facts)
-words = examples["kind"] + ", similarity " + examples["similarity"].map("{:.3f}".format)
-copies.file_pairs(folder, examples, words)
+pair_titles = examples["kind"] + ", similarity " + examples["similarity"].map("{:.3f}".format)
+copies.file_pairs(folder, examples, pair_titles)
 
 # %% [markdown]
 # ## Where the thresholds stand
@@ -97,8 +97,8 @@ Markdown(dataset_audited.thresholds_said(facts))
 # Pairs drawn at random from just above and just below the thresholds show what they decide.
 
 # %% mystnb={"image": {"alt": "Pairs of brain images drawn at random beside the thresholds; over each the threshold, the side of it and the similarity. Above the thresholds nearly all show one slice, below most show similar ones."}, "figure": {"name": "fig-around", "caption": "Pairs of files just above and just below each threshold, two images per pair, drawn at random; over the left one the side and the similarity, over the right one which threshold."}}
-files, words = dataset_audited.beside_thresholds(facts)
-copies.file_rows(folder, files, titles=words)
+files, row_titles = dataset_audited.beside_thresholds(facts)
+copies.file_rows(folder, files, titles=row_titles)
 
 # %%
 Markdown(dataset_audited.eye_said(dataset_audited.looked_at(facts), facts))
@@ -162,14 +162,14 @@ charts.class_shares(
 # The files' sizes and colour modes follow the sources:
 
 # %%
-sizes = dataset_audited.sizes_and_modes(frame)
+image_sizes = dataset_audited.sizes_and_modes(frame)
 tables.show(
-    dataset_audited.sizes_and_modes_text(sizes),
+    dataset_audited.sizes_and_modes_text(image_sizes),
     name="tab-sizes",
     caption="Share of each class's files that have the most common size, the number of different sizes, and "
     "the share in each colour mode.",
 )
-Markdown(dataset_audited.sizes_said(sizes))
+Markdown(dataset_audited.sizes_said(image_sizes))
 
 # %% [markdown]
 # ## Patients
@@ -206,5 +206,5 @@ prose.say(
 # their bytes, *similarity* is the lowest of a file with its nearest copy. The table is `results/twins.csv`, one row per file.
 
 # %%
-groups = dataset_audit.group_list(frame, facts)
-sortable.show(groups, "twin-groups", f"{len(groups):,} families of copies", lists=("names",))
+twin_groups = dataset_audit.group_list(frame, facts)
+sortable.show(twin_groups, "twin-groups", f"{len(twin_groups):,} families of copies", lists=("names",))

@@ -57,9 +57,10 @@ chapter.strip(records, imagenet, three_class_runs, {"single split": single_split
 # `patients` neither copies nor known patients.
 
 # %% mystnb={"image": {"alt": "Accuracy by split, from Kaggle's own split over the random one to splits without identical files, twins and patients in common: the floors that compare pixels are high on the left and fall to the right, and where the model has been run it is drawn as a heavy line."}, "figure": {"name": "fig-ladder", "caption": "The leakage ladder: accuracy (and macro-F1 of the model) as training and test may share less and less, from the random split on. The diamond is the paper's figure. Dashes: by picture, copies of a picture counting as one."}}
-dataset = chapter.dataset
-floor_scores, look_up_answers = floors.read(dataset), floors.read_answers(dataset)
-scores = ladder.rows(records, floor_scores, dataset, imagenet=imagenet, look_up_answers=look_up_answers)
+floor_scores, look_up_answers = floors.read(chapter.dataset), floors.read_answers(chapter.dataset)
+scores = ladder.rows(
+    records, floor_scores, chapter.dataset, imagenet=imagenet, look_up_answers=look_up_answers
+)
 # the paper's figure is of patients' images: it has no place beside phantoms
 published_accuracy = (
     paper.published("Abstract", paper.PROPOSED, "accuracy") / 100 if chapter.show_published else None
@@ -67,10 +68,10 @@ published_accuracy = (
 split_ladder.ladder(scores, published_accuracy)
 
 # %%
-control = training_size.smaller_training(patient_folds, single_split_runs, dataset)
+trained_on_less = training_size.smaller_training(patient_folds, single_split_runs, chapter.dataset)
 prose.say(
-    leakage.falls_said(scores, records, imagenet, dataset, published_accuracy),
-    training_size.larger_part_said(dataset, control),
+    leakage.falls_said(scores, records, imagenet, chapter.dataset, published_accuracy),
+    training_size.larger_part_said(chapter.dataset, trained_on_less),
 )
 
 # %% [markdown]
@@ -84,7 +85,7 @@ prose.say(
 # %%
 from gcaf_lib.findings import seen_in_training
 
-shares = seen_in_training.shares(dataset)
+shares = seen_in_training.shares(chapter.dataset)
 tables.show(
     seen_in_training.wide_exposure(shares),
     name="tab-exposure",
@@ -151,7 +152,7 @@ tables.show(
 # %%
 prose.say(
     leakage.by_picture_said(scores),
-    leakage.persons_parted_said(patient_folds, dataset),
+    leakage.persons_parted_said(patient_folds, chapter.dataset),
     leakage.runs_said(scores, floor_scores),
 )
 
@@ -180,12 +181,12 @@ from gcaf_lib.findings import beside_literature
 
 prose.say(
     beside_literature.how_many_said(literature.table()),
-    beside_literature.same_slices_said(three_class_runs, dataset),
+    beside_literature.same_slices_said(three_class_runs, chapter.dataset),
 )
 
 # %%
 tables.show(
-    beside_literature.beside_others(scores, hints.read(dataset), three_class_runs, dataset),
+    beside_literature.beside_others(scores, hints.read(chapter.dataset), three_class_runs, chapter.dataset),
     name="tab-literature",
     caption="Accuracy on patient-disjoint folds: as reported on the three classes of the figshare slices, and "
     "measured here with 95% intervals (of phantoms, which can't be compared with the others, under the profile "

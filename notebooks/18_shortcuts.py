@@ -55,9 +55,9 @@ chapter.strip(proposed, by_split, without_hint)
 
 # %%
 floor_scores, hint_scores = floors.read(chapter.dataset), hints.read(chapter.dataset)
-labels, pictures = chapter.dataset.frame["label"], units.pictures(chapter.dataset)
+labels, picture_ids = chapter.dataset.frame["label"], units.pictures(chapter.dataset)
 tables.show(
-    shortcuts.hint_table(floor_scores, hint_scores, labels, pictures),
+    shortcuts.hint_table(floor_scores, hint_scores, labels, picture_ids),
     name="tab-hints",
     caption="Accuracy in percent, with 95% intervals (cluster bootstrap: whole patient groups are drawn, not "
     "images), of logistic regression on what is not the tumour; in the last column the share of the most "
@@ -66,7 +66,7 @@ tables.show(
     data=hint_scores,
 )
 unmasked = shortcuts.unmasked(chapter.dataset)
-Markdown(shortcuts.hints_said(floor_scores, hint_scores, labels, pictures, unmasked))
+Markdown(shortcuts.hints_said(floor_scores, hint_scores, labels, picture_ids, unmasked))
 
 # %% [markdown]
 # ## The hint taken away: one encoding for all
@@ -89,7 +89,7 @@ copies.image_pairs(
 # %%
 re_encoded_scores = hint_scores[hint_scores["track"] == "canonical"]
 tables.show(
-    shortcuts.re_encoded(floor_scores, re_encoded_scores, labels, pictures),
+    shortcuts.re_encoded(floor_scores, re_encoded_scores, labels, picture_ids),
     name="tab-canonical",
     caption="Accuracy in percent (four classes) of floors, before and after re-encoding, with 95% intervals. "
     "1-NN: the class of the most similar training image (chapter 17). *By picture*: copies of a picture "
@@ -108,7 +108,7 @@ tables.show(
 
 # %%
 clusters = splits.clusters(chapter.dataset)
-compared, changes = shortcuts.with_without(by_split, without_hint, clusters, pictures)
+compared, changes = shortcuts.with_without(by_split, without_hint, clusters, picture_ids)
 tables.show(
     shortcuts.wide_with_without(compared, changes),
     name="tab-with-without",
@@ -127,7 +127,7 @@ prose.say(
     shortcuts.changes_said(changes),
     shortcuts.each_seed_said(changes),
     shortcuts.look_ups_said(floor_scores, re_encoded_scores, changes),
-    shortcuts.answer_gone_said(by_split, without_hint, chapter.dataset, pictures),
+    shortcuts.answer_gone_said(by_split, without_hint, chapter.dataset, picture_ids),
 )
 
 # %% [markdown]

@@ -40,8 +40,8 @@ from gcaf_lib.findings import calibration, calibration_effects, matched, overlap
 
 chapter = open_chapter("19_calibration", profile, overrides)
 proposed = chapter.proposed_runs(train=True)
-both = {"random split": proposed, "patient-disjoint": split_records.patient_folds(chapter)}
-by_split = matched.equal_seeds(both)  # compared at equal n
+runs_by_split = {"random split": proposed, "patient-disjoint": split_records.patient_folds(chapter)}
+by_split = matched.equal_seeds(runs_by_split)  # compared at equal n
 random_runs, fold_runs = by_split.values()
 by_setting = calibration_effects.records_by_setting(chapter)
 chapter.strip(proposed, fold_runs, by_setting)
@@ -57,15 +57,16 @@ overlap.split_note(chapter)
 # seeds; those of the calibration errors are bias-corrected.
 
 # %%
-clusters, pictures = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
-states = calibration.beside_patients(random_runs, fold_runs, clusters, pictures)
+clusters, picture_ids = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
+states = calibration.beside_patients(random_runs, fold_runs, clusters, picture_ids)
 before_after = calibration.calibration_table(
     {"as trained": states["random split"], "scaled": states["random split, scaled"]}
 )
 tables.show(
     calibration.wide_calibration(before_after),
     name="tab-calibration-intervals",
-    caption=f"Calibration on the test part with averaged weights, {words.rested(random_runs, clusters, pictures)}: "
+    caption="Calibration on the test part with averaged weights, "
+    f"{words.rested(random_runs, clusters, picture_ids)}: "
     "value and 95% interval (cluster bootstrap: whole patient groups are drawn, not images) over patient "
     "groups and, with two or more seeds, also over trainings. Calibration errors: in fifteen bins. "
     f"{calibration.corrected_said(before_after)} Scaled: the fitted temperatures held fixed.",
@@ -82,11 +83,11 @@ Markdown(calibration.scaling_said(random_runs, clusters, len(proposed)))
 # of what is only chance: the band is where a perfectly calibrated model would lie.
 
 # %% mystnb={"image": {"alt": "Two panels, equal width and equal mass: calibration error of the first seed against the number of bins, with the band of a perfectly calibrated model."}, "figure": {"name": "fig-bins", "caption": "ECE of the first seed by number and kind of bins, and the middle 95% of what a perfectly calibrated model shows by chance."}}
-sweep = calibration.bins_sweep(random_runs[0])
-decisions.bins_sweep(sweep)
+ece_by_bins = calibration.bins_sweep(random_runs[0])
+decisions.bins_sweep(ece_by_bins)
 
 # %%
-Markdown(calibration.bins_said(sweep, states["random split"]["excess"]))
+Markdown(calibration.bins_said(ece_by_bins, states["random split"]["excess"]))
 
 # %% [markdown]
 # ## Class by class
@@ -107,12 +108,12 @@ curves.reliability(by_class, axes_names=("probability of the class", "share of t
 from gcaf_lib.findings import temperature_scaling
 
 temperatures = np.geomspace(0.2, 5, 61)
-losses = temperature_scaling.by_temperature(random_runs, temperatures)
+nll_curves = temperature_scaling.by_temperature(random_runs, temperatures)
 fitted = temperature_scaling.fitted(random_runs)
-decisions.temperatures(temperatures, losses, fitted)
+decisions.temperatures(temperatures, nll_curves, fitted)
 
 # %%
-Markdown(temperature_scaling.temperature_cost_said(random_runs, fitted, temperatures, losses["test"]))
+Markdown(temperature_scaling.temperature_cost_said(random_runs, fitted, temperatures, nll_curves["test"]))
 
 # %% [markdown]
 # ## Do temperature and calibration carry over to new patients?
@@ -130,7 +131,7 @@ tables.show(
     caption=f"{new_patients.CARRIED} {calibration.corrected_said(on_both_splits)} {new_patients.HELD}",
     data=on_both_splits,
 )
-Markdown(new_patients.carries_over_said(states, fitted, fold_runs, clusters, pictures))
+Markdown(new_patients.carries_over_said(states, fitted, fold_runs, clusters, picture_ids))
 
 # %% [markdown]
 # ## What Mixup, averaging, smoothing and the loss change
@@ -140,7 +141,7 @@ Markdown(new_patients.carries_over_said(states, fitted, fold_runs, clusters, pic
 
 # %%
 differences = calibration_effects.differences(by_setting, proposed, clusters)
-tested = words.counted(units.sizes(random_runs[0].rows(), clusters, pictures))
+tested = words.counted(units.sizes(random_runs[0].rows(), clusters, picture_ids))
 tables.show(
     calibration_effects.effects(by_setting, clusters, differences),
     name="tab-effects",
@@ -160,17 +161,17 @@ Markdown(calibration_effects.ingredients_said(by_setting, proposed, clusters, di
 # %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, on patient-disjoint folds, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95% cluster-bootstrap bands over patient groups, mean over the seeds; the folds of a seed are ranked together, by the confidences of five models."}}
 from gcaf_lib.findings import acting
 
-decisions.selective(acting.accuracy_by_coverage(by_split, clusters, pictures))
+decisions.selective(acting.accuracy_by_coverage(by_split, clusters, picture_ids))
 
 # %%
-thresholds = acting.thresholds(by_split, clusters, pictures)
+thresholds = acting.thresholds(by_split, clusters, picture_ids)
 tables.show(
     acting.thresholds_text(thresholds),
     name="tab-selective",
     caption="Thresholds on the confidence fixed on each run's validation for a wanted accuracy (mean ± "
     "standard deviation over runs: seeds, or folds of seeds), and what they keep on test: the answers of all "
     "runs together, with a 95% interval over patients; *by picture* copies count as one. Tested: "
-    f"{acting.tested(by_split, clusters, pictures)}.",
+    f"{acting.tested(by_split, clusters, picture_ids)}.",
     data=thresholds,
 )
 Markdown(acting.thresholds_said(thresholds))

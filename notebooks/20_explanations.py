@@ -42,7 +42,7 @@ chapter = open_chapter("20_explanations", profile, overrides, need_images=True)
 runs = chapter.proposed_runs(train=True)
 fold_runs = [r for r in split_records.patient_folds(chapter) if r.maps is not None]
 classes, clusters = chapter.settings.data.classes, splits.clusters(chapter.dataset)
-pictures = units.pictures(chapter.dataset)
+picture_ids = units.pictures(chapter.dataset)
 chapter.strip([*runs, *fold_runs])
 
 # %% [markdown]
@@ -58,23 +58,23 @@ chapter.strip([*runs, *fold_runs])
 # layer nor mean); and two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
 
 # %% mystnb={"image": {"alt": "Four pictures of grey texture with one small coloured disc each, and below them the maps of several methods, with the disc's outline."}, "figure": {"name": "fig-control-maps", "caption": "The control: one picture of each class with its mark outlined, and maps of one model."}}
-verdicts = control.judged(control.read())
-control_charts.control_maps(control.shown(), map_control.drawn(verdicts, chapter.settings.model.backbones))
+judged_maps = control.judged(control.read())
+control_charts.control_maps(control.shown(), map_control.drawn(judged_maps, chapter.settings.model.backbones))
 
 # %% mystnb={"image": {"alt": "Bars: share of the control's pictures on which each method's map points at the mark, without and with LayerNorm, with a line at chance and one at a half."}, "figure": {"name": "fig-control", "caption": "Share of the control's pictures on which the map's maximum falls on the mark: mean over seeds, thin lines from the worst to the best seed. Dotted: chance, the mark's share of the picture. Dashed: what a map must reach with every seed. Grey: the random map, and maps of which the control says nothing."}}
-control_charts.control_bars(verdicts)
+control_charts.control_bars(judged_maps)
 
 # %%
-tables.show(map_control.control_table(verdicts), "tab-control", map_control.CONTROL, data=verdicts)
-Markdown(map_control.control_said(verdicts))
+tables.show(map_control.control_table(judged_maps), "tab-control", map_control.CONTROL, data=judged_maps)
+Markdown(map_control.control_said(judged_maps))
 
 # %% [markdown]
 # ## Maps and tumours
 
 # %%
-maps = explanations.gather(runs, fold_runs, chapter.dataset, verdicts, clusters)
+maps = explanations.gather(runs, fold_runs, chapter.dataset, judged_maps, clusters)
 randomised = sanity.read(runs, chapter.dataset)
-Markdown(explanations.maps_said(maps, verdicts, randomised, chapter.phantoms))
+Markdown(explanations.maps_said(maps, judged_maps, randomised, chapter.phantoms))
 
 # %% [markdown]
 # - **Pointing game**: is the map's maximum inside the tumour? *With tolerance*: inside it or within 7% of the image's side.
@@ -93,7 +93,7 @@ scores = map_localisation.scores(maps.scores)
 map_scores.by_measure(scores)
 
 # %%
-tested = words.rested(maps.runs, clusters, pictures, maps.scores["row"])
+tested = words.rested(maps.runs, clusters, picture_ids, maps.scores["row"])
 tables.show(
     map_localisation.wide(scores),
     name="tab-localisation",
@@ -103,16 +103,16 @@ tables.show(
 )
 
 # %%
-rivals = {
+score_differences = {
     map: map_localisation.against(maps.scores, maps.shown, map) for map in (tumours.CENTRE, tumours.PLACE)
 }
 tables.show(
-    tumour_localisation.rivals_table(rivals),
+    tumour_localisation.rivals_table(score_differences),
     name="tab-against-prior",
     caption=f"{names.map_name(maps.shown)}: its score minus that of a map that doesn't know the image. "
     f"{tested}; each file counts.",
 )
-Markdown(tumour_localisation.tumour_said(maps.chosen, rivals, scores, chapter.phantoms))
+Markdown(tumour_localisation.tumour_said(maps.chosen, score_differences, scores, chapter.phantoms))
 
 # %% [markdown]
 # And the rest? What is black after preprocessing is not tissue. Over all test images, the share of the energy
@@ -129,20 +129,20 @@ Markdown(tumour_localisation.black_said(maps, images, clusters))
 # elsewhere: the last table sets right beside wrong answers, whose difference is not tested.
 
 # %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95% cluster-bootstrap intervals over patient groups."}}
-compared = (maps.shown, tumours.PLACE, tumours.CENTRE)
-map_scores.by_group(map_localisation.scores(maps.scores, "class"), "class", "tolerant", compared)
+compared_maps = (maps.shown, tumours.PLACE, tumours.CENTRE)
+map_scores.by_group(map_localisation.scores(maps.scores, "class"), "class", "tolerant", compared_maps)
 
 # %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95% cluster-bootstrap intervals over patient groups. A flat map scores the tumour's share of the image."}}
-map_scores.by_group(tumour_localisation.by_size(maps.scores), "size", maps=compared)
+map_scores.by_group(tumour_localisation.by_size(maps.scores), "size", maps=compared_maps)
 
 # %%
-cells = tumour_localisation.cells(maps.scores, compared, pictures)
+cells = tumour_localisation.cells(maps.scores, compared_maps, picture_ids)
 caption = tumour_localisation.cells_caption(maps.scores)
 tables.show(tumour_localisation.cells_table(cells), "tab-localisation-cells", caption, data=cells)
-Markdown(tumour_localisation.cells_said(maps.scores, compared))
+Markdown(tumour_localisation.cells_said(maps.scores, compared_maps))
 
 # %%
-by_answer = tumour_localisation.by_answer(maps.scores[maps.scores["map"] == maps.shown], pictures)
+by_answer = tumour_localisation.by_answer(maps.scores[maps.scores["map"] == maps.shown], picture_ids)
 tables.show(
     tumour_localisation.counted(by_answer, "right"),
     name="tab-localisation-outcome",
@@ -172,7 +172,7 @@ painting.effects(effects["painted", "changed"], effects["alone", "right"])
 
 # %%
 painted_table = painted_over.painted_table(effects)
-caption = f"{painted_over.OVER} {intervention_effects.rests(effects, answers, maps.runs, pictures)}"
+caption = f"{painted_over.OVER} {intervention_effects.rests(effects, answers, maps.runs, picture_ids)}"
 tables.show(painted_table[painted_over.RIGHT], "tab-painted", caption, data=painted_table)
 tables.show(painted_over.changed_table(effects), "tab-changed", painted_over.CHANGED)
 Markdown(painted_over.painted_said(effects, answers, maps.runs, maps.images, chapter.phantoms))
@@ -193,7 +193,7 @@ Markdown(tumour_alone.alone_said(effects))
 seed_runs = [r for r in runs if r.key in maps.kept]
 seed_maps = [maps.kept[r.key][maps.shown] for r in seed_runs]
 agreed = agreement.agreement(seed_maps, runs[0], clusters)
-caption = agreement.seeds_caption(maps.shown, words.rested(seed_runs, clusters, pictures))
+caption = agreement.seeds_caption(maps.shown, words.rested(seed_runs, clusters, picture_ids))
 tables.show(agreement.agreement_table(agreed), "tab-consistency", caption)
 Markdown(agreement.seeds_said(agreed, runs[0].settings))
 

@@ -40,10 +40,10 @@ runs = folds.complete(patient_folds) or split_runs  # of seeds with equally many
 chapter.strip([*split_runs, *patient_folds])
 
 # %%
-dataset, classes = chapter.dataset, chapter.settings.data.classes
-facts, images = dataset_audit.read(dataset), tumours.read_images(dataset)
-answers = failures.answers(runs, dataset, images, facts)
-prose.say(failures.used_said(answers, runs, dataset))
+classes = chapter.settings.data.classes
+facts, image_facts = dataset_audit.read(chapter.dataset), tumours.read_images(chapter.dataset)
+answers = failures.answers(runs, chapter.dataset, image_facts, facts)
+prose.say(failures.used_said(answers, runs, chapter.dataset))
 
 # %% [markdown]
 # ## Which errors
@@ -131,7 +131,7 @@ error_rates.error_rates(failures.by_view(tumour_answers), "mirror symmetry of th
 
 # %% mystnb={"image": {"alt": "Up to eight misclassified test images with bars of the four class probabilities, the surest first."}, "figure": {"name": "fig-surest-mistakes", "caption": "The wrong answers with the highest confidence over all runs used here, surest first, one a picture and at most eight, with the probability of each class."}}
 surest = failures.surest(answers)
-pictures.predictions(failures.pictured(surest), dataset.root, classes)
+pictures.predictions(failures.pictured(surest), chapter.dataset.root, classes)
 
 # %%
 mislabelled = dataset_audit.mislabelled(facts)
@@ -150,7 +150,9 @@ prose.say(failures.surest_said(surest, mislabelled))
 
 # %% mystnb={"image": {"alt": "The mislabelled files, each with the model's answer above, the folder's name below, and bars of the four class probabilities as the model gave them."}, "figure": {"name": "fig-mislabelled", "caption": "Files whose folder contradicts the archive (the table below says what the archive has), with the answer and the probabilities of the run in whose test part they stand (the first of several)."}}
 answers_to_mislabelled = answers[answers["file"].isin(mislabelled["file"])]
-pictures.predictions(answers_to_mislabelled.drop_duplicates("file"), dataset.root, classes, against="folder")
+pictures.predictions(
+    answers_to_mislabelled.drop_duplicates("file"), chapter.dataset.root, classes, against="folder"
+)
 
 # %%
 tables.show(

@@ -87,20 +87,20 @@ Markdown(audit.missing_recall_said(low, high, paper.published("§5.4", metric="r
 # put in its place. Arithmetic cannot say which of the two sides is wrong.
 
 # %%
-verdicts = checks.judged()
+report_verdicts = checks.judged()
 tables.show(
-    audit.report_table(verdicts),
+    audit.report_table(report_verdicts),
     name="tab-attainable",
     caption="The published classification report: which figures can be true, and the nearest values that can "
     "be beside the figures that are judged before it and hold.",
-    data=verdicts,
+    data=report_verdicts,
 )
 
 # %% mystnb={"image": {"alt": "Three number lines. On each the published value, a diamond, lies in a gap between the values that whole numbers of images allow: precision of meningioma, F1 of pituitary, Cohen's kappa."}, "figure": {"name": "fig-attainable", "caption": "What can be and what was published. Strokes: the values of the fraction above them. Bars: every κ that a matrix with so many right can have, wherever its errors stand."}}
 attainable.number_lines(audit.impossible_figures())
 
 # %%
-Markdown(audit.report_said(verdicts))
+Markdown(audit.report_said(report_verdicts))
 
 # %% [markdown]
 # Such numbers can arise in honest ways: a figure from another run, from a validation part, an average over runs, a typing error. The check does not
@@ -115,8 +115,8 @@ Markdown(audit.report_said(verdicts))
 rng = np.random.default_rng(0)
 labels = np.repeat(list(supports), list(supports.values()))
 predicted = np.where(rng.random(len(labels)) < 0.1, rng.choice(list(supports), len(labels)), labels)
-report = classification_report(labels, predicted, output_dict=True)
-figures = audit.as_printed(report, cohen_kappa_score(labels, predicted), list(supports))
+sklearn_report = classification_report(labels, predicted, output_dict=True)
+figures = audit.as_printed(sklearn_report, cohen_kappa_score(labels, predicted), list(supports))
 passed = attainability.check(supports, figures)["attainable"]
 print(f"{int(passed.eq(True).sum())} of {len(figures)} figures can be true")
 

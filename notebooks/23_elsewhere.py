@@ -59,15 +59,15 @@ chapter.strip()
 # | PMRAM | [Mendeley Data](https://doi.org/10.17632/m7w55sw88b.1) | stated there |
 
 # %%
-copies = outside_sets.read("copies")
+copy_counts = outside_sets.read("copies")
 tables.show(
-    elsewhere.copies_table(copies),
+    elsewhere.copies_table(copy_counts),
     name="tab-copies-elsewhere",
     caption="Images of other collections that are copies of images of this dataset, by class. Nearest other: "
     "the highest similarity among those that are none.",
-    data=copies,
+    data=copy_counts,
 )
-prose.say(elsewhere.copies_said(copies))
+prose.say(elsewhere.copies_said(copy_counts))
 
 # %% [markdown]
 # Counts are lower bounds: what was changed beyond recognition is not found. Sets with copies are left out of
@@ -116,20 +116,20 @@ tables.show(
 prose.say(outside_recall.trainings_said(recall))
 
 # %% mystnb={"image": {"alt": "A row for each class and outside set: a dot for recall there with its interval, a diamond for recall of the same class at home, joined by a line."}, "figure": {"name": "fig-recall-elsewhere", "caption": "Recall elsewhere (dot, bar: 95% interval) and at home (diamond, thin line: 95% interval), of the model named below."}}
-model = next(iter(outside_recall.models(recall)), "")
-levels = outside_recall.levels(recall, model)
+model_name = next(iter(outside_recall.models(recall)), "")
+levels = outside_recall.levels(recall, model_name)
 elsewhere_charts.recall(levels)
 
 # %%
 recall_without = outside_sets.read("rest")  # without these images
-prose.say(outside_recall.elsewhere_said(recall, model, not_brain_mr, recall_without))
+prose.say(outside_recall.elsewhere_said(recall, model_name, not_brain_mr, recall_without))
 
 # %% [markdown]
 # What it takes them for:
 
 # %%
 tables.show(
-    outside_recall.confusion_table(recall, model),
+    outside_recall.confusion_table(recall, model_name),
     name="tab-told-elsewhere",
     caption="Of the images of a class in a set, the percentage that the model assigns to each class.",
 )
@@ -141,10 +141,10 @@ tables.show(
 # wrong, it is a warning.
 
 # %% mystnb={"image": {"alt": "A row for each class, at home and in each outside set: a dot for recall with its interval, a diamond for the mean probability of the answer."}, "figure": {"name": "fig-sure-elsewhere", "caption": "How often the model is right (dot, bar: 95% interval) and how sure it is (diamond). Diamond right of the bar: more sure than right."}}
-elsewhere_charts.sureness(outside_recall.whole_sets(recall, model))
+elsewhere_charts.sureness(outside_recall.whole_sets(recall, model_name))
 
 # %%
-prose.say(outside_recall.sure_said(recall, model))
+prose.say(outside_recall.sure_said(recall, model_name))
 
 # %% [markdown]
 # ## Class and source are one
@@ -165,10 +165,10 @@ tables.show(
     caption="Healthy heads (IXI) by plane: recall of no tumour, and the share classified as pituitary, in "
     "percent.",
 )
-prose.say(confounding.planes_said(recall, model))
+prose.say(confounding.planes_said(recall, model_name))
 
 # %%
-prose.say(confounding.neighbour_said(recall, model))
+prose.say(confounding.neighbour_said(recall, model_name))
 
 # %% [markdown]
 # ## What can't be said

@@ -60,14 +60,14 @@ tables.show(
 
 # %%
 answers, in_training = packages.read(), packages.testing_in_training()
-names = peers.models(answers)
+package_names = peers.models(answers)
 tables.show(
     peers.home_table(answers),
     name="tab-peers-home",
     caption="Kaggle's Testing part: accuracy and recall by class in percent, with 95% intervals over "
     "patients.",
 )
-prose.say(*(peers.home_said(answers, name) for name in names))
+prose.say(*(peers.home_said(answers, name) for name in package_names))
 
 # %% [markdown]
 # What the packages were trained on they say in part: one has code that reads a folder called Training, the
@@ -82,7 +82,7 @@ prose.say(*(peers.home_said(answers, name) for name in names))
 # %%
 own = outside_sets.read("recall")
 recall = pd.concat([packages.recall(answers), own], ignore_index=True)
-recall_by_place = peers.places(recall, [*names, *outside_recall.models(own)])
+recall_by_place = peers.places(recall, [*package_names, *outside_recall.models(own)])
 tables.show(
     peers.places_table(recall_by_place),
     name="tab-peers-elsewhere",
@@ -96,7 +96,9 @@ peer_charts.recall(recall_by_place)
 # %%
 not_brain_mr = outside_sets.not_brain_mr()  # by their look
 recall_without = packages.recall(peers.without(answers, not_brain_mr))
-prose.say(*(outside_recall.elsewhere_said(recall, name, not_brain_mr, recall_without) for name in names))
+prose.say(
+    *(outside_recall.elsewhere_said(recall, name, not_brain_mr, recall_without) for name in package_names)
+)
 
 # %% [markdown]
 # ## Are they sure when they are wrong?
@@ -105,7 +107,7 @@ prose.say(*(outside_recall.elsewhere_said(recall, name, not_brain_mr, recall_wit
 peer_charts.sureness(recall_by_place)
 
 # %%
-prose.say(*(f"*{name}*: {outside_recall.sure_said(recall, name)}" for name in names))
+prose.say(*(f"*{name}*: {outside_recall.sure_said(recall, name)}" for name in package_names))
 
 # %% [markdown]
 # ## A trap: images with a copy in Training
@@ -115,7 +117,7 @@ prose.say(*(f"*{name}*: {outside_recall.sure_said(recall, name)}" for name in na
 # it do better on these? The plain contrast seems to say so, and it is a trap.
 
 # %% mystnb={"image": {"alt": "Left: for each package the share classified correctly with and without a copy in Training, far apart over all images, within each class closer or with bars that overlap. Right: two stacked bars, the classes of the images with a copy and of those without, which differ."}, "figure": {"name": "fig-trap", "caption": "Share right on Testing images with a copy in Training (filled) and without (open), bars: 95% intervals over patients; right: the classes that the two kinds are made of."}}
-home = {name: peers.at_home(answers, name) for name in names}
+home = {name: peers.at_home(answers, name) for name in package_names}
 peer_charts.trap({name: peers.trap_levels(part) for name, part in home.items()}, peers.mixture(in_training))
 
 # %%

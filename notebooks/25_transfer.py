@@ -61,8 +61,8 @@ chapter.strip(miniatures, imagenet, on_three_classes, fusion_folds, other_recipe
 # the average below those of the raw weights; they were stopped before a test image was judged, and are not on record.
 
 # %%
-both = {"Miniatures": chapter.under("cpu").settings, "ImageNet": under_transfer.settings}
-tables.show(recipes.differing(both), "tab-transfer-settings", "The two recipes, where they differ.")
+by_recipe = {"Miniatures": chapter.under("cpu").settings, "ImageNet": under_transfer.settings}
+tables.show(recipes.differing(by_recipe), "tab-transfer-settings", "The two recipes, where they differ.")
 
 # %% [markdown]
 # ## What it changes
@@ -192,16 +192,17 @@ prose.say(full_networks.grown_said(full_compared), full_networks.fallen_said(pro
 # %%
 display(Markdown(full_networks.before_fusion_said(full_size, chapter.dataset)))
 command = "gcaf sweep table-4 --profile paper --set model.weights=in-domain"
-for split, rows in full_size.items():
-    frame = ablation.measure("table-4", matched.equal_seeds(rows), chapter.dataset, proposed_runs[split])
+for protocol, rows in full_size.items():
+    gaps = ablation.measure("table-4", matched.equal_seeds(rows), chapter.dataset, proposed_runs[protocol])
     tables.show(
-        ablation_tables.difference_table(frame, first="Fusion", names=fusion_names),
-        name=f"tab-full-size-{split}",
+        ablation_tables.difference_table(gaps, first="Fusion", names=fusion_names),
+        name=f"tab-full-size-{protocol}",
         caption="Fusion strategies with the paper's own networks, without ImageNet: accuracy minus that of the proposed "
-        f"fusion, in points, with its 95% interval; split `{split}`, 80/10/10.{ablation_tables.rests(frame)}",
-        data=frame,
+        f"fusion, in points, with its 95% interval; split `{protocol}`, 80/10/10."
+        f"{ablation_tables.rests(gaps)}",
+        data=gaps,
     )
-    display(Markdown(ablation_summary.says(frame, f"{command} --set data.protocol={split}", fusion_names)))
+    display(Markdown(ablation_summary.says(gaps, f"{command} --set data.protocol={protocol}", fusion_names)))
 
 # %% [markdown]
 # ## The price

@@ -287,20 +287,31 @@ def test_convolutions_and_matrix_products_are_told_by_their_names(name, product)
 def test_kinds_of_work_add_up_to_the_step():
     from benchmarks import beside
 
-    clock = child.Clock(0.0, 1, 2)
-    clock.ends = {1: 10.0, 3: 10.2}
-    read = clock.recorded({"MatMul": 0.08, "Mul": 0.06, "Sigmoid": 0.04})
-    assert read["step"] == pytest.approx(0.1)
-    found = beside.kinds(read["step"], read["operations"])
-    called = read["operations"] | {"CompiledFunction": 0.5}
-    assert list(found.values()) == pytest.approx([40, 50, 10, 100]) and list(
-        beside.kinds(0.1, called).values()
-    ) == pytest.approx([40, 50, 10, 100])
+    clock = child.Clock(0.0, 1, 2, recorder=(bool, bool))
+    clock.ends, clock.begun = {1: 10.0, 3: 10.2, 5: 11.4}, 11.0
+    took = {"MatMul": 0.10, "Mul": 0.12, "Sigmoid": 0.06, "CompiledFunction": 0.5}
+    read = clock.recorded(took, {"MatMul": 2, "Mul": 6, "Sigmoid": 2, "CompiledFunction": 10})
+    assert (read["step"], read["recorded"]) == pytest.approx((0.1, 0.2))
+    assert beside.cost(read) == pytest.approx(0.01), "0.1 s more for the ten events of a step"
+    found = beside.kinds(read)
+    assert list(found.values()) == pytest.approx([40, 50, 10, 100, 200])
+    free = read | {"recorded": read["step"]}
+    assert list(beside.kinds(free).values()) == pytest.approx([50, 90, -40, 100, 100])
     assert beside.medians([{"a": 1.0}, {"a": 9.0}, {"a": 2.0, "b": 4.0}]) == {"a": 2.0, "b": 0.0}
-    assert beside.others({"gelu": {"Mul": 0.001, "MatMul": 1.0}, "Dense": {"MatMul": 1.0}}) == {
-        "gelu": 1.0,
-        "Dense": 0.0,
-    }
+    layers = {"gelu": {"Mul": 0.06, "MatMul": 1.0}, "Dense": {"MatMul": 1.0}}
+    ran = {"gelu": {"Mul": 3, "MatMul": 1}, "Dense": {"MatMul": 1}}
+    assert beside.others(read | {"layers": layers, "layer_events": ran}) == pytest.approx(
+        {"gelu": 30.0, "Dense": 0.0}
+    )
+
+
+def test_steps_are_timed_before_a_recorder_and_once_more_under_it():
+    told = []
+    clock = child.Clock(0.0, 2, 3, recorder=(lambda: told.append("on"), lambda: told.append("off")))
+    for number in range(1, clock.total + 1):
+        clock.step(number, lambda number=number: told.append(number))
+    assert told == [1, 2, 5, "on", 8, "off"] and clock.ends[5] <= clock.begun <= clock.ends[8]
+    assert clock.seconds_a_step == (clock.ends[5] - clock.ends[2]) / 3
 
 
 def test_an_instant_is_divided_among_the_operations_that_run_in_it():
@@ -321,7 +332,7 @@ def test_an_instant_is_divided_among_the_operations_that_run_in_it():
 def test_operations_are_told_by_the_layer_that_they_are_written_in():
     import keras
 
-    from benchmarks.operations import OPTIMISER, OUTSIDE, Event, by_layer, seconds
+    from benchmarks.operations import OPTIMISER, OUTSIDE, SUMS, Event, by_layer, seconds
 
     x = keras.Input((4,))
     inner = keras.Model(
@@ -336,12 +347,13 @@ def test_operations_are_told_by_the_layer_that_they_are_written_in():
         Event("AddV2", f"{step}/functional_1/norm_1/batchnorm/add", 8.0),
         Event("Mul", f"{step}/adam/Mul_3", 16.0),
         Event("Select", f"{step}/functional_2/flip_1/Select", 32.0),
+        Event("AddN", f"{step}/AddN_3", 64.0),
     ]
     assert by_layer(ran, model) == {
         "gelu": {"Mul": 3.0}, "Dense": {"MatMul": 4.0}, "LayerNormalization": {"AddV2": 8.0},
-        OPTIMISER: {"Mul": 16.0}, OUTSIDE: {"Select": 32.0},
+        OPTIMISER: {"Mul": 16.0}, OUTSIDE: {"Select": 32.0}, SUMS: {"AddN": 64.0},
     }  # fmt: skip
-    assert seconds(ran) == {"Mul": 19.0, "MatMul": 4.0, "AddV2": 8.0, "Select": 32.0}
+    assert seconds(ran) == {"Mul": 19.0, "MatMul": 4.0, "AddV2": 8.0, "Select": 32.0, "AddN": 64.0}
 
 
 def test_the_largest_operation_is_told_by_its_layers():
@@ -488,6 +500,57 @@ def test_the_suite_s_seconds_are_its_tests_and_its_files(tmp_path, capsys):
         "all",
     ]
     assert frame["Seconds"].iloc[:-1].sum() == pytest.approx(frame["Seconds"].iloc[-1])
+
+
+def test_a_main_run_s_seconds_are_booked_once_in_the_innermost_part():
+    from benchmarks import main_run
+
+    now = {"clock": 10.0, "processor": 1.0}
+
+    class Run:
+        def steps(self):
+            now["clock"] += 2
+            now["processor"] += 4
+            return self.validate() + 1
+
+        def validate(self):
+            now["clock"] += 1
+            now["processor"] += 0.5
+            return 1
+
+        def fails(self):
+            now["clock"] += 8
+            raise OSError
+
+    book = main_run.Book(lambda: now["clock"], lambda: now["processor"])
+    for name in ("steps", "validate", "fails"):
+        book.watch(Run, name, name)
+    run = Run()
+    assert run.steps() == 2 and run.validate() == 1
+    with pytest.raises(OSError):
+        run.fails()
+    now["clock"] += 16
+    book.turn()
+    assert book.open == [main_run.REST]
+    assert book.seconds == {
+        main_run.REST: [16, 0], "steps": [2, 4], "validate": [2, 1], "fails": [8, 0],
+    }  # fmt: skip
+
+
+def test_the_parts_of_a_main_run_are_means_and_add_up():
+    rounds = [
+        {"parts": {"steps": {"clock": 4, "processor": 8}, "traces": {"clock": 2, "processor": 2}}},
+        {"parts": {"steps": {"clock": 6, "processor": 10}}},
+    ]
+    frame = durations.main_run(rounds)
+    assert frame.to_numpy().tolist() == [["steps", 5, 9], ["traces", 1, 1], ["all", 6, 10]]
+    assert durations.first_epochs({"1": [9.0, 2.0, 4.0, 3.0], "2": [5.0, 4.0], "0": [7.0]}) == 7.0
+
+
+def test_what_recording_costs_is_said_by_contender():
+    round_ = [{"step": 0.1, "microseconds an event": cost} for cost in (4.0, 6.25)]
+    said = speed.recording_said({"1": {"1": {"ours": round_}, "2": {"torch": round_, "ours": round_[:1]}}})
+    assert "4.0 to 6.2 µs in this library, 4.0 to 6.2 µs in PyTorch, eager for an event." in said
 
 
 def test_what_the_speed_page_says_in_words_is_in_the_figures():

@@ -44,6 +44,13 @@ WIDE = """
     && e.getClientRects().length && !scrolls(e)).map(e => e.tagName + '.' + e.className).slice(0, 5)
 })()
 """
+# Room and need, in pixels, of each cell of code that is shown.
+CODE = """
+(() => {
+  const shown = [...document.querySelectorAll('div.cell_input pre, article div.highlight > pre')].filter(e => e.getClientRects().length);
+  return [shown.map(e => e.clientWidth), shown.map(e => e.scrollWidth)];
+})()
+"""
 MATHS = """
 ({asked: document.querySelectorAll('.math').length, set: document.querySelectorAll('.math mjx-container svg').length,
   wrong: [...document.querySelectorAll('mjx-container [data-mjx-error], mjx-merror, [data-mml-node=merror]')]
@@ -223,15 +230,19 @@ def test_the_theme_can_be_switched(page, address, visits):
     page.run("localStorage.clear()")
 
 
-def test_nothing_scrolls_sideways_on_a_phone(page, address, visits):
-    page.resize(*PHONE)
-    problems = {}
+@pytest.mark.parametrize("window", [PHONE, DESK])
+def test_neither_a_page_nor_its_code_scrolls_sideways(page, address, visits, window):
+    page.resize(*window)
+    problems, code = {}, 0
     for name in PAGES:
         page.open(address + name)
         width = page.run("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)")
-        if width > PHONE[0]:
-            problems[name] = [width, *page.run(WIDE)]
-    assert not problems, found(problems)
+        room, needed = page.run(CODE)
+        code += len(room)
+        wide = [b - a for a, b in zip(room, needed) if b > a + 1]
+        if width > window[0] or wide:
+            problems[name] = [width, *page.run(WIDE), *wide]
+    assert code > 100 and not problems, found(problems)
 
 
 def test_a_wide_table_on_a_phone_says_so_and_keeps_its_rows_names_in_sight(page, address, visits):

@@ -331,6 +331,28 @@ def test_black_words_and_shares():
     assert tumour_localisation.on_black(flat, images) == pytest.approx(np.array([[0.5, 0.5]]))
 
 
+def test_how_much_of_a_run_s_maps_lies_on_black_is_said():
+    images = np.full((3, 8, 8, 3), 200, np.uint8)
+    images[1:, :, :4] = 0
+    run = SimpleNamespace(key="r", rows=lambda: np.array([1, 2]))
+    kept = np.zeros((2, 8, 8))
+    kept[:, :, :4] = 1
+    maps = SimpleNamespace(runs=[run], kept={"r": {"x": kept}}, shown="x")
+    said = tumour_localisation.black_said(maps, images, np.array([0, 1, 2]))
+    assert said.startswith("100.0% (100.0% to 100.0%)") and "which takes 50.0% of the image. The maps prefer" in said
+    maps.kept["r"]["x"] = np.roll(kept, 4, axis=2)
+    assert "0.0% (0.0% to 0.0%)" in tumour_localisation.black_said(maps, images, np.array([0, 1, 2]))
+
+
+def test_the_page_on_maps_says_whose_maps_of_which_and_what_random_weights_leave_open(monkeypatch):
+    for room, name in ((explanations, "source_said"), (map_control, "subject_said"), (agreement, "untrained_check_said")):
+        monkeypatch.setattr(room, name, lambda *given, name=name: f"{name} {given[-1]}. ")
+    settings = load("demo", {"data.protocol": "patients"})
+    maps = SimpleNamespace(runs=[SimpleNamespace(settings=settings)], scores=None, images=4, names=["x"], chosen="c")
+    said = explanations.maps_said(maps, pd.DataFrame(), None, True)
+    assert said == "source_said True. \n\nsubject_said ['x']. untrained_check_said c. "
+
+
 # --- agreement and sanity ---
 
 

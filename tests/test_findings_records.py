@@ -140,6 +140,18 @@ def test_one_run_before_and_after_its_own_temperature(record):
     assert all(frame["count"].sum() == 40 for frame in bins.values())
 
 
+def test_what_a_temperature_from_validation_costs_on_test():
+    grid = np.array([1.0, 2.0])
+    run = SimpleNamespace(labels=lambda part: np.array([0]), probabilities=lambda part: np.array([[0.8, 0.2]]))
+    root = np.sqrt([0.8, 0.2])  # at the temperature 2
+    curve = -np.log([0.8, root[0] / root.sum()])
+    said = temperature_scaling.temperature_cost_said([run, run], [2.0, 2.0], grid, [curve, curve])
+    assert "Fitted: 2.00 ± 0.00 (n = 2). Best on test, which nobody may use: 1.00 ± 0.00 (n = 2)." in said
+    assert f"costs {curve[1] - curve[0]:.4f} ± 0.0000 (n = 2) of" in said
+    free = temperature_scaling.temperature_cost_said([run], [1.0], grid, [curve])
+    assert "costs 0.0000 (n = 1) of" in free
+
+
 def test_the_ece_is_set_beside_chance_and_scaling_run_by_run(record):
     plain = calibration_measures.ece(record.labels(), record.probabilities())
     assert f"measured is {plain:.4f}, " in reliability.ece_by_chance_said([record])

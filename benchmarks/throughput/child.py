@@ -21,43 +21,72 @@ class Clock:
     """Time to first step, and seconds from the end of step `warm` to that of step `warm + steps`.
 
     started: the parent's time.monotonic() when it started this process (one clock for all processes);
-    several: steps that the device runs before the host looks again; warm and steps are rounded up to it.
+    several: steps that the device runs before the host looks again; warm and steps are rounded up to it;
+    recorder: what starts and what stops a recorder, under which as many steps are timed once more.
     """
 
-    def __init__(self, started: float, warm: int, steps: int, several: int = 1):
-        self.started = started
+    def __init__(
+        self,
+        started: float,
+        warm: int,
+        steps: int,
+        several: int = 1,
+        recorder: tuple[Callable[[], Any], Callable[[], Any]] | None = None,
+    ):
+        self.started, self.recorder = started, recorder
         self.warm, self.steps = (-(-count // several) * several for count in (warm, steps))
         self.first: float | None = None
+        self.begun = float("nan")  # when the recorder had started
         self.ends: dict[int, float] = {}
 
     @property
-    def total(self) -> int:
+    def timed(self) -> int:
+        """The last step that is timed without a recorder."""
         return self.warm + self.steps
+
+    @property
+    def total(self) -> int:
+        return self.timed + (self.steps if self.recorder else 0)
 
     def step(self, number: int, synchronise: Callable[[], Any]) -> None:
         """`number` steps were handed to the device; waits for them only where a time is taken."""
-        if self.first is None or number in (self.warm, self.total):
+        if self.first is None or number in (self.warm, self.timed, self.total):
             synchronise()
             now = time.monotonic()
             self.first = now if self.first is None else self.first
             self.ends[number] = now
+        if self.recorder and number == self.timed:  # its own start is in neither time
+            self.recorder[0]()
+            self.begun = time.monotonic()
+        if self.recorder and number == self.total:
+            self.recorder[1]()
 
     def result(self, batch: int) -> dict[str, float]:
-        seconds = self.ends[self.total] - self.ends[self.warm]
         return {
-            "images_per_second": self.steps * batch / seconds,
+            "images_per_second": batch / self.seconds_a_step,
             "first_step_s": self.first - self.started,
             "host_gib": resident_peak() / GIB,
         }
 
-    def recorded(self, seconds: dict[str, float]) -> dict[str, Any]:
-        """Seconds of a step by the clock, and of each operation, of all measured steps given as `seconds`."""
-        step = (self.ends[self.total] - self.ends[self.warm]) / self.steps
-        return {"step": step, "operations": self.a_step(seconds)}
+    @property
+    def seconds_a_step(self) -> float:
+        return (self.ends[self.timed] - self.ends[self.warm]) / self.steps
 
-    def a_step(self, seconds: dict[str, float]) -> dict[str, float]:
-        """Of seconds of all measured steps, those of one."""
-        return {name: took / self.steps for name, took in seconds.items()}
+    def recorded(self, seconds: dict[str, float], events: dict[str, float]) -> dict[str, Any]:
+        """Seconds of a step by the clock, unrecorded and recorded, and of each operation, and how often it ran.
+
+        seconds, events: of all recorded steps.
+        """
+        return {
+            "step": self.seconds_a_step,
+            "recorded": (self.ends[self.total] - self.begun) / self.steps,
+            "operations": self.a_step(seconds),
+            "events": self.a_step(events),
+        }
+
+    def a_step(self, of_all: dict[str, float]) -> dict[str, float]:
+        """Of what all recorded steps have, a step's part."""
+        return {name: one / self.steps for name, one in of_all.items()}
 
 
 def resident_peak() -> int:

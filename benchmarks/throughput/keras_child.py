@@ -51,7 +51,7 @@ def ours(
     stage: int,
     loss: losses.FocalLoss,
     started: float,
-    clocks: Callable[..., child.Clock] = child.Clock,
+    recorder: tuple[Callable[[], None], Callable[[], None]] | None = None,
 ) -> tuple[keras.Model, child.Clock]:
     """The library's own stage, without the end of an epoch (validation, checkpoint)."""
     from gcaf_lib.training import feed
@@ -63,7 +63,7 @@ def ours(
     images = np.load(Path(plan["folder"]) / "images.npy", mmap_mode="r")
     part = Part(np.arange(len(images)), np.load(Path(plan["folder"]) / "labels.npy"))
     t, each = settings.training, len(images) // settings.training.batch_size
-    clock = clocks(started, plan["warm"], plan["steps"], feed.steps_per_execution(each))
+    clock = child.Clock(started, plan["warm"], plan["steps"], feed.steps_per_execution(each), recorder)
     run = Stage(
         model, images, part, part,
         number=stage, epochs=math.ceil(clock.total / each),
@@ -171,14 +171,17 @@ def main(name: str, stage: str, plan: dict, started: float) -> dict:
     if plan.get("record"):
         from benchmarks import operations
 
+        start, stop = operations.profiler()
         with tempfile.TemporaryDirectory() as folder:
-            clocks = partial(operations.Recorded, folder)
-            model, clock = ours(plan, settings, what["number"], loss, started, clocks)
+            recorder = partial(start, folder), stop
+            model, clock = ours(plan, settings, what["number"], loss, started, recorder)
             ran = operations.events(folder)
-            layers = operations.by_layer(ran, model)
-            return clock.recorded(operations.seconds(ran)) | {
-                "layers": {kind: clock.a_step(took) for kind, took in layers.items()}
+            counted = [one._replace(seconds=1) for one in ran]
+            layers = {
+                name: {kind: clock.a_step(of_all) for kind, of_all in operations.by_layer(of, model).items()}
+                for name, of in (("layers", ran), ("layer_events", counted))
             }
+            return clock.recorded(operations.seconds(ran), operations.seconds(counted)) | layers
     model, clock = contender(plan, settings, what["number"], loss, started)
     weights = classifier.parameters(model)
     peak = device_peak()

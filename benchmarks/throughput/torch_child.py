@@ -117,8 +117,9 @@ def train(name: str, stage: str, plan: dict, started: float) -> dict:
     if plan.get("record"):  # generated loops by name, where they would be part of the call around them
         torch._inductor.config.cpp.enable_kernel_profile = True
     run = torch.compile(loss, mode=plan["compile_mode"]) if name == "torch-compile" else loss
-    clock = child.Clock(started, plan["warm"], plan["steps"])
     recorder = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU])
+    both = (recorder.start, recorder.stop) if plan.get("record") else None
+    clock = child.Clock(started, plan["warm"], plan["steps"], recorder=both)
     for step, (image, label) in enumerate(batches(plan, device, clock.total), 1):
         adam.zero_grad(set_to_none=True)
         value = run(image, label)
@@ -127,16 +128,16 @@ def train(name: str, stage: str, plan: dict, started: float) -> dict:
         if t["ema"] > 0 and number > 0:
             with torch.no_grad():
                 torch._foreach_lerp_(average, trained, 1 - t["ema"])
-        if plan.get("record") and step == clock.warm:  # the recorder's own start is not in the time
-            recorder.start()
         clock.step(step, torch.cuda.synchronize if device.type == "cuda" else lambda: None)
     if not torch.isfinite(value):
         raise FloatingPointError(
             "the loss is no longer finite: this is not the training that was to be timed"
         )
     if plan.get("record"):
-        recorder.stop()
-        return clock.recorded({e.key: e.self_cpu_time_total / 1e6 for e in recorder.key_averages()})
+        ran = recorder.key_averages()
+        return clock.recorded(
+            {e.key: e.self_cpu_time_total / 1e6 for e in ran}, {e.key: e.count for e in ran}
+        )
     read = clock.result(plan["batch"])
     statistics = [b for key, b in net.named_buffers() if key.endswith(("running_mean", "running_var"))]
     return read | {

@@ -53,6 +53,40 @@ def minutes(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
+def main_run(rounds: list[dict[str, Any]]) -> pd.DataFrame:
+    """One row a part, the longest first, and their sum: seconds by the clock and of the processor, means of the rounds."""
+    table = pd.concat({n: pd.DataFrame(one["parts"]).T for n, one in enumerate(rounds)})
+    mean = table.groupby(level=1).sum() / len(rounds)
+    mean = mean.sort_values("clock", ascending=False, kind="stable")
+    return pd.concat([mean, mean.sum().rename("all").to_frame().T]).rename_axis("Part").reset_index()
+
+
+def first_epochs(epochs: dict[str, list[float]]) -> float:
+    """By how many seconds the first epochs of all stages were longer, together, than their stage's median of the others."""
+    return sum(first - median(others) for first, *others in epochs.values() if others)
+
+
+def main_run_text(stem: str, found: dict[str, Any]) -> str:
+    rounds = found["rounds"]
+    frame = main_run(rounds)
+    said = "; ".join(
+        f"{one['clock']:.0f} s by the clock, {one['user'] + one['system']:.0f} of the processor ({one['system']:.0f} the system's), "
+        f"in epochs {sum(map(sum, one['epochs'].values())):.0f}, of which the first ones have {first_epochs(one['epochs']):.0f} more than "
+        "later ones"
+        for one in rounds
+    )
+    table = tables.numbered(
+        frame.assign(
+            clock=frame["clock"].map("{:.1f}".format), processor=frame["processor"].map("{:.1f}".format)
+        ).rename(columns={"clock": "By the clock (s)", "processor": "Of the processor (s)"}),
+        f"tab-speed-{stem}",
+        f"A main run of `{found['asked']['profile']}` with its stage 0, part by part (means of {len(rounds)} rounds; a part is not in the "
+        "one around it).",
+        data=frame,
+    )
+    return f"Recorded on {machine(found['machine'])}, a process each: {said}.\n\n{table}"
+
+
 def demo_text(stem: str, found: dict[str, Any]) -> str:
     parts = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in found["seconds"].items())
     return (

@@ -200,7 +200,10 @@ def beside(milliseconds: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame
     rows = [
         {"Stage": stage, "Kind": kind}
         | {SIDES[name]: sides[name][kind] for name in SIDES}
-        | {"Difference": sides["ours"][kind] - sides["torch-compile"][kind]}
+        | {
+            "Difference": sides["ours"][kind] - sides["torch-compile"][kind],
+            "Ratio": sides["ours"][kind] / sides["torch-compile"][kind],
+        }
         for stage, sides in milliseconds.items()
         for kind in sides["ours"]
     ]
@@ -224,7 +227,7 @@ def _rest(milliseconds: dict[str, dict[str, dict[str, float]]]) -> float:
     """By how many ms the kinds of a step, at most, add up to more or less than the step."""
     whole = "the whole step"
     return max(
-        abs(kinds[whole] - sum(value for name, value in kinds.items() if name != whole))
+        abs(kinds[whole] - sum(value for name, value in kinds.items() if not name.startswith(whole)))
         for sides in milliseconds.values()
         for kinds in sides.values()
     )
@@ -235,19 +238,24 @@ def _beside_text(stem: str, found: dict[str, Any]) -> str:
     machine_ = machine(found["machine"] | {"torch": found["torch"]})
     rest = max(_rest(one) for one in found["milliseconds"].values())
     parts = [
-        f"Recorded on {machine_}; `{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. Kinds of work "
-        f"add up to a step (the medians, each taken by itself, within {cut(round(rest, 9), 1, up=True)} ms): PyTorch runs one operation "
+        f"Recorded on {machine_}; `{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. Each process timed its "
+        "steps without the recorder first; what a recorded step takes longer, shared evenly among its events, is taken from each. "
+        f"So kinds of work add up to an unrecorded step (the medians, each taken by itself, within {cut(round(rest, 9), 1, up=True)} ms): PyTorch runs one operation "
         "after another, and an instant in which TensorFlow runs several is divided among them. PyTorch's compiler writes "
-        "several element-wise operations as one loop."
+        f"several element-wise operations as one loop. {recording_said(found['rounds'])}"
     ]
     for threads, milliseconds in found["milliseconds"].items():
         with_ = f"{threads} thread{'s' if threads != '1' else ''}"
         frame = beside(milliseconds)
         shown = frame.assign(
             Difference=frame["Difference"].map(lambda v: words.signed(v, 1)),
+            Ratio=frame["Ratio"].map("{:.2f}".format).mask(frame["Kind"] == "between operations", "–"),
             **{name: frame[name].map("{:.1f}".format) for name in SIDES.values()},
         )
-        caption = f"Milliseconds of a training step by kind of work, {with_}; *difference*: this library less compiled PyTorch."
+        caption = (
+            f"Milliseconds of a training step by kind of work, {with_}; *difference* and *ratio*: this library's less, and over, "
+            "compiled PyTorch's."
+        )
         parts += [
             f"With {with_} a step here less one of compiled PyTorch: {_spared(frame)}.",
             tables.numbered(shown, f"tab-speed-{stem}-{threads}", caption, data=frame),
@@ -265,6 +273,17 @@ def _beside_text(stem: str, found: dict[str, Any]) -> str:
                 )
             )
     return "\n\n".join(parts)
+
+
+def recording_said(rounds: dict[str, dict[str, dict[str, list[dict[str, float]]]]]) -> str:
+    """In words: what recording one event costs, lowest to highest; rounds: threads to stage to contender to rounds."""
+    each: dict[str, list[float]] = {}
+    for stages in rounds.values():
+        for sides in stages.values():
+            for name, some in sides.items():
+                each.setdefault(name, []).extend(one["microseconds an event"] for one in some)
+    said = ", ".join(f"{min(some):.1f} to {max(some):.1f} µs in {SIDES[name]}" for name, some in each.items())
+    return f"That is, over all stages, threads and rounds, {said.replace('This', 'this')} for an event."
 
 
 def _spared(frame: pd.DataFrame) -> str:
@@ -364,6 +383,7 @@ SECTIONS = {
     "beside": ("Beside PyTorch, kind by kind", _each(_beside_text, "\n")),
     "suspects": ("One thing changed at a time", _each(_suspects_text, "\n")),
     "host_loop": ("The loop over steps", _host_loop_text),
+    "main_run": ("A main run, part by part", _each(durations.main_run_text, "\n\n")),
     "chapters": ("The chapters", _each(durations.chapters_text, "\n\n")),
     "demo": ("The demo", _each(durations.demo_text, "\n")),
     "suite": ("The suite", _each(durations.suite_text, "\n\n")),
