@@ -70,12 +70,12 @@ def classify(
         raise runs.RunError(
             "the model of this package has EMA weights alone: for raw ones name a run (gcaf runs)"
         )
-    from gcaf_lib.data import files as many
+    from gcaf_lib.data import files as image_files
     from gcaf_lib.data import listed, medical
 
     # Read the images first: a wrong path is said before seconds are spent on the model.
     settings = record.settings
-    images = np.stack(many.readable(lambda f: medical.prepared(_there(f), settings.data), files))
+    images = np.stack(image_files.readable(lambda f: medical.prepared(_there(f), settings.data), files))
     folder = None if cam is None else Path(cam)  # made with the first picture: what fails leaves none behind
     if folder is not None and folder.exists() and not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
@@ -98,8 +98,9 @@ def classify(
     replaced = tuple(path for path in pictures if path.exists())
     if folder is not None:
         from gcaf_lib.evaluation import heatmaps
+        from gcaf_lib.model import gradcam
 
-        cams, target, _ = heatmaps.maps(model, images, rows)
+        cams, target, _ = gradcam.maps(model, images, rows)
         if len(cams) > 1:
             cams["both"] = heatmaps.fused(cams, images.shape[1])
         for i, path in enumerate(pictures):

@@ -75,7 +75,7 @@ tables.show(
 
 # %%
 models = {name: model.built(settings.load(name)) for name in settings.PROFILES}
-model_sizes = model.sizes(models)
+model_sizes = model.sizes_by_profile(models)
 tables.show(
     model_sizes,
     name="tab-parameters",

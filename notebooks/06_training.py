@@ -120,7 +120,7 @@ Markdown(training.patience_said(chapter.settings.training))
 
 # %%
 tables.show(
-    training.stage0(runs),
+    training.stage0_table(runs),
     name="tab-stage0",
     caption="Stage 0: each backbone alone. Accuracy with the weights of the kept epoch, mean ± standard "
     "deviation over the seeds.",
@@ -146,7 +146,7 @@ curves.convergence(histories, stage=2)
 
 # %%
 tables.show(
-    stages.stages(runs),
+    stages.stages_table(runs),
     name="tab-stages",
     caption="Accuracy and loss of each stage at the epoch that was kept: mean ± standard deviation over the "
     "seeds.",
@@ -184,11 +184,11 @@ curves.ema_curves([run.history for run in runs])
 
 # %%
 tables.show(
-    training.averages(runs, chapter.training_images),
+    training.moving_averages(runs, chapter.training_images),
     name="tab-ema",
     caption="What the moving average still holds of the weights each stage began with, at the kept epoch, "
     "and what it gains over the raw weights: mean ± standard deviation over the seeds.",
 )
 
 # %%
-Markdown(training.averages_said(runs))
+Markdown(training.moving_averages_said(runs))

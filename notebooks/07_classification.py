@@ -73,8 +73,7 @@ tables.show(
     performance.beside_published(metrics_over_seeds, paper.find("§5.4"), chapter.profile_and_split),
     name="tab-headline",
     caption="Section 5.4 of the paper beside this project: mean ± standard deviation over the seeds, and the "
-    "95% interval of that mean (cluster bootstrap: whole patient groups are drawn, not images; widened by "
-    f"the spread over trainings). {words.VERDICT}",
+    f"95% interval of that mean ({words.BOOTSTRAP}; widened by the spread over trainings). {words.VERDICT}",
 )
 
 # %% [markdown]

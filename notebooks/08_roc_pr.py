@@ -69,8 +69,8 @@ tables.show(
     performance.beside_published(metrics_over_seeds, paper.find("§5.5"), chapter.profile_and_split),
     name="tab-areas",
     caption="Areas under the curves, the paper's (Section 5.5) and ours: mean ± standard deviation over the "
-    "seeds, and the 95% interval of that mean (cluster bootstrap: whole patient groups are drawn, not "
-    f"images; widened by the spread over trainings). {words.VERDICT}",
+    f"seeds, and the 95% interval of that mean ({words.BOOTSTRAP}; widened by the spread over trainings). "
+    f"{words.VERDICT}",
 )
 
 # %%
@@ -83,7 +83,7 @@ Markdown(performance.areas_said(metrics_over_seeds, labels, classes))
 # chapter 22:
 
 # %%
-Markdown(performance.averages_said())
+Markdown(performance.mean_areas_said())
 
 # %% [markdown]
 # A macro ROC-AUC that is a hair above the mean of its classes can come from averaging curves of one value at each false

@@ -55,13 +55,13 @@ overlap.split_note(chapter)
 measured = performance.metrics_over_seeds(runs, chapter.dataset)
 clusters, picture_ids = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
 random_split = split_records.random_split(chapter) or runs
-by_chance = worth.row(random_split, clusters, ["ece"])["ece"].lift
-tested = words.rested(runs, clusters, picture_ids)
+by_chance = worth.of_runs(random_split, clusters, ["ece"])["ece"].lift
+tested = words.tested_said(runs, clusters, picture_ids)
 tables.show(
     performance.beside_published(measured, paper.find("Table 7"), chapter.profile_and_split, by_chance),
     name="tab-reliability",
-    caption=f"The paper's Table 7 and ours, {tested}: mean ± sd over seeds and its 95% interval (cluster "
-    "bootstrap: whole patient groups are drawn, not images; widened by the spread over trainings; of the ECE "
+    caption=f"The paper's Table 7 and ours, {tested}: mean ± sd over seeds and its 95% interval "
+    f"({words.BOOTSTRAP}; widened by the spread over trainings; of the ECE "
     f"bias-corrected, so its value may lie above). {words.VERDICT} Before the paper's ECE is judged, "
     f"{by_chance:.4f} is taken off: the bootstrap's estimate of how far chance raises *our* ECE on the "
     "random split.",
@@ -74,7 +74,7 @@ tables.show(
 # models without a calibration error.
 
 # %%
-confidence_minus_accuracy = worth.row(runs, clusters, ["excess"])["excess"]
+confidence_minus_accuracy = worth.of_runs(runs, clusters, ["excess"])["excess"]
 prose.say(reliability.ece_by_chance_said(runs), reliability.excess_said(confidence_minus_accuracy))
 
 # %% [markdown]

@@ -48,8 +48,8 @@ overlap.split_note(chapter)
 # probability of each class:
 
 # %% mystnb={"image": {"alt": "Images of the test part, two of each class, each with bars of the four class probabilities; all answers are right."}, "figure": {"name": "fig-predictions", "caption": "Right answers of the first seed, drawn at random, two per class, with the probability of each class (the paper's Figure 12)."}}
-answers = image_answers.answers(runs[0], chapter.dataset)
-right_sample = predictions.drawn(answers)
+answers = image_answers.of_run(runs[0], chapter.dataset)
+right_sample = predictions.right_sample(answers)
 pictures.predictions(right_sample, folder, classes)
 
 # %% [markdown]
@@ -92,7 +92,9 @@ pictures.gradcam_grid(images, cams.get("fused"), titles, borders)
 overlays.gradcam_rows(images, cams, titles, borders)
 
 # %%
-Markdown(predictions.control_said(control.judged(control.read()), runs[0].settings.model.projection_norm))
+Markdown(
+    predictions.control_said(control.map_verdicts(control.read()), runs[0].settings.model.projection_norm)
+)
 
 # %% [markdown]
 # ## How wide the maps spread

@@ -114,16 +114,16 @@ prose.say(fusion.compared_said(fusion.without_keys(streams, width)))
 
 # %%
 map_shapes = [features.shape[1:] for features in streams["maps"]]
-here = fusion.sizes(width, map_shapes, len(chapter.settings.data.classes))
-full = fusion.sizes(512, fusion.FULL_MAPS)
+here = fusion.weight_counts(width, map_shapes, len(chapter.settings.data.classes))
+full = fusion.weight_counts(512, fusion.FULL_MAPS)
 tables.show(
-    fusion.sizes_table(here, full),
+    fusion.weight_counts_table(here, full),
     name="tab-fusion-sizes",
     caption="Weights of the head (projections, fusion, classifier), of the fusion alone, and of those that "
     "can never learn: under this page's profile and at the paper's size.",
     data=pd.concat([here.assign(size="this page"), full.assign(size="full")]),
 )
-prose.say(fusion.sizes_said(full))
+prose.say(fusion.weight_counts_said(full))
 
 # %% [markdown]
 # ## Table 4, measured
@@ -148,7 +148,7 @@ tables.show(
 # %%
 ablation_tables.show_differences(random_rows, "tab-fusion-gaps", "Fusion", row_names)
 equal, repaired = fusion.equal_functions_said(records, chapter.dataset), fusion.repaired_said(random_rows)
-prose.say(ablation_summary.summary(chapter, "table-4", random_rows, equal, repaired))
+prose.say(ablation_summary.summary_said(chapter, "table-4", random_rows, equal, repaired))
 
 # %% [markdown]
 # The intervals hold both kinds of chance, test patients and, with two or more seeds, also training (and are never narrower than one over trainings alone); *sd over seeds* shows the second alone. Chapter 15 tests with a correction for the number of differences, and asks which of them this many seeds could detect at all.
@@ -166,7 +166,7 @@ table_charts.dots(fold_table, names=row_names, show_published=False)
 # %%
 ablation_tables.show_differences(fold_table, "tab-fusion-patients", "Fusion", row_names)
 better = fusion.beside_concatenation_said(fold_table, chapter.show_published)
-prose.say(ablation_summary.summary(chapter, "table-4", fold_table, better, fold_records=fold_records))
+prose.say(ablation_summary.summary_said(chapter, "table-4", fold_table, better, fold_records=fold_records))
 
 # %% [markdown]
 # ## A LayerNorm behind the projections
@@ -181,7 +181,7 @@ tables.show(
     name="tab-projection-norm",
     caption="The proposed model without and with LayerNorm behind its projections: mean ± standard deviation "
     "over the n seeds that both have, 95% interval of the accuracy "
-    f"{words.OVER}.{ablation_tables.rests(with_norm)}",
+    f"{words.OVER}.{ablation_tables.basis_said(with_norm)}",
     data=with_norm,
 )
 

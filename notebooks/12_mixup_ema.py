@@ -144,7 +144,7 @@ table_charts.dots(fold_table, names=row_names, show_published=False)
 # %%
 ablation_tables.show_differences(fold_table, "tab-table-5-patients", "Training", row_names)
 better = mixup_ema.beside_no_mixup_said(fold_table, chapter.show_published)
-prose.say(ablation_summary.summary(chapter, "table-5", fold_table, better, fold_records=fold_records))
+prose.say(ablation_summary.summary_said(chapter, "table-5", fold_table, better, fold_records=fold_records))
 
 # %% [markdown]
 # The factors, and the claim's three parts, on this split. The calibration error of each fold is computed on as many images as the random split tests

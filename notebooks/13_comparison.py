@@ -75,7 +75,7 @@ ablation_tables.show_differences(random_rows, "tab-table-6-gaps", "Method")
 table_charts.dots(random_rows, show_published=chapter.show_published)
 
 # %%
-prose.say(ablation_summary.summary(chapter, "table-6", random_rows))
+prose.say(ablation_summary.summary_said(chapter, "table-6", random_rows))
 
 # %% [markdown]
 # ## The same on patient-disjoint folds
@@ -87,7 +87,7 @@ table_charts.dots(fold_table, show_published=False)
 # %%
 ablation_tables.show_differences(fold_table, "tab-table-6-patients", "Method")
 better = comparison.two_backbones_said(chapter, fold_table, patient_folds, random_split)
-summary = ablation_summary.summary(chapter, "table-6", fold_table, better, fold_records=fold_records)
+summary = ablation_summary.summary_said(chapter, "table-6", fold_table, better, fold_records=fold_records)
 prose.say(summary, comparison.after_stage0_said(fold_records, chapter.dataset))
 
 # %% [markdown]

@@ -46,7 +46,7 @@ chapter.strip(proposed, records, fold_records, chapter.records("patients"))
 
 # %% mystnb={"image": {"alt": "Five panels: batch size, Mixup alpha, focal gamma, label smoothing and focal alpha. In each the accuracy against the value, with its interval, the paper's figures as open diamonds, and the default's interval as a band."}, "figure": {"name": "fig-table-8", "caption": "The paper's Table 8 as a picture: test accuracy against the value of one setting. The paper gives no figures for the focal α."}}
 random_rows = ablation.measure_on_split(chapter, "table-8", records, sensitivity.METRICS)
-charts.sensitivity(*sensitivity.panels(random_rows, chapter.show_published))
+charts.sensitivity(*sensitivity.accuracy_panels(random_rows, chapter.show_published))
 
 # %% [markdown]
 # ## The table
@@ -76,7 +76,7 @@ prose.say(sensitivity.published_span_said())
 
 # %%
 moved, chosen = sensitivity.moved_said(random_rows), sensitivity.chosen_said(random_rows, records)
-prose.say(ablation_summary.summary(chapter, "table-8", random_rows, moved, chosen))
+prose.say(ablation_summary.summary_said(chapter, "table-8", random_rows, moved, chosen))
 
 # %% [markdown]
 # Calibration is what γ and ε are about: both decide how sure the loss wants the model to be (chapter 5).
@@ -93,7 +93,7 @@ table_charts.dots(fold_table, show_published=False, reference="default")
 
 # %%
 ablation_tables.show_differences(fold_table, "tab-table-8-patients", "Setting")
-prose.say(ablation_summary.summary(chapter, "table-8", fold_table, fold_records=fold_records))
+prose.say(ablation_summary.summary_said(chapter, "table-8", fold_table, fold_records=fold_records))
 
 # %% [markdown]
 # ## What the batch size changes besides the batch

@@ -46,7 +46,7 @@ chapter.strip(proposed, table_runs, fold_runs)
 clusters, picture_ids = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
 
 # %%
-paper_gaps = published_gaps.published()
+paper_gaps = published_gaps.rival_gaps()
 Markdown(published_gaps.claim_said(paper_gaps))
 
 # %% [markdown]
@@ -97,7 +97,7 @@ tables.show(
     delong.auc_text(aucs),
     name="tab-delong",
     caption="One-vs-rest ROC-AUC minus that of the proposed model, DeLong's p, and in brackets Holm's over all rows and "
-    f"classes; the first seed of each. Tested: {words.rested(proposed[:1], clusters, picture_ids)}.",
+    f"classes; the first seed of each. Tested: {words.tested_said(proposed[:1], clusters, picture_ids)}.",
     data=aucs,
 )
 Markdown(delong.auc_verdict_said(aucs))
@@ -140,7 +140,7 @@ Markdown(published_gaps.power_said(paper_gaps, run_counts))
 
 # %% mystnb={"image": {"alt": "One line for each row of Tables 4, 5, 6 and 8: the range of McNemar's p-values that its published gap allows, on a logarithmic scale, with a dot for independent errors and a dashed line at 0.05; most dots lie to the right of the line."}, "figure": {"name": "fig-gap-ranges", "caption": "McNemar's p for each of the paper's gaps, from the most to the least favourable overlap of errors; dots: independent errors. Left of the dashed line, one run of each on these images would be significant."}}
 shared_errors = seed_spread.shared_errors(table_runs if chapter.show_published else {}, proposed)
-gap_p_values = published_gaps.published(overlap=seed_spread.mean_by_table(shared_errors))
+gap_p_values = published_gaps.rival_gaps(overlap=seed_spread.mean_by_table(shared_errors))
 power.gap_ranges(gap_p_values)
 
 # %%

@@ -91,7 +91,7 @@ copies.file_pairs(folder, examples, pair_titles)
 copies.similarities(facts.similarity, dataset_audited.THRESHOLDS)
 
 # %%
-Markdown(dataset_audited.thresholds_said(facts))
+Markdown(dataset_audited.similarity_thresholds_said(facts))
 
 # %% [markdown]
 # Pairs drawn at random from just above and just below the thresholds show what they decide.
@@ -153,7 +153,7 @@ Markdown(dataset_audited.candidates_said(candidates))
 # Whatever differs between collections (scanner, sequence, contrast agent, view, cropping, format) goes with the class, and may be learnt instead of the tumour.
 
 # %% mystnb={"image": {"alt": "One bar a class, split into shares by source: the figshare archive, a second copy of it, and unknown."}, "figure": {"name": "fig-sources", "caption": "Files of each class by source: from the figshare archive, a second copy of one of its slices, unknown. For phantoms all are unknown."}}
-by_source = dataset_audit.sources(frame, facts)
+by_source = dataset_audit.source_counts(frame, facts)
 charts.class_shares(
     by_source, f"share of the class's files; from full to pale: {', '.join(by_source.columns)}"
 )
@@ -169,7 +169,7 @@ tables.show(
     caption="Share of each class's files that have the most common size, the number of different sizes, and "
     "the share in each colour mode.",
 )
-Markdown(dataset_audited.sizes_said(image_sizes))
+Markdown(dataset_audited.image_sizes_said(image_sizes))
 
 # %% [markdown]
 # ## Patients

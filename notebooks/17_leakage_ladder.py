@@ -32,7 +32,7 @@ overrides = {}  # a split changes nothing here: every row has its own
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import prose, split_ladder, tables
 from gcaf_lib.evaluation import floors, hints
-from gcaf_lib.findings import ladder, leakage, split_records, training_size
+from gcaf_lib.findings import ladder, leakage, split_records, training_size, words
 from gcaf_lib.paper import literature
 from gcaf_lib.paper import published as paper
 
@@ -58,7 +58,7 @@ chapter.strip(records, imagenet, three_class_runs, {"single split": single_split
 
 # %% mystnb={"image": {"alt": "Accuracy by split, from Kaggle's own split over the random one to splits without identical files, twins and patients in common: the floors that compare pixels are high on the left and fall to the right, and where the model has been run it is drawn as a heavy line."}, "figure": {"name": "fig-ladder", "caption": "The leakage ladder: accuracy (and macro-F1 of the model) as training and test may share less and less, from the random split on. The diamond is the paper's figure. Dashes: by picture, copies of a picture counting as one."}}
 floor_scores, look_up_answers = floors.read(chapter.dataset), floors.read_answers(chapter.dataset)
-scores = ladder.rows(
+scores = ladder.scores_by_split(
     records, floor_scores, chapter.dataset, imagenet=imagenet, look_up_answers=look_up_answers
 )
 # the paper's figure is of patients' images: it has no place beside phantoms
@@ -106,8 +106,7 @@ prose.say(seen_in_training.copies_left_said(shares))
 tables.show(
     ladder.table_by_split(scores),
     name="tab-ladder-accuracy",
-    caption="Accuracy in percent with its 95% interval (cluster bootstrap: whole patient groups are drawn, not images) "
-    "over patients and, with two or more seeds, also over trainings.",
+    caption=f"Accuracy in percent with its 95% interval ({words.BOOTSTRAP}) {words.OVER}.",
     data=scores,
 )
 
@@ -140,7 +139,7 @@ tables.show(
 
 # %%
 tables.show(
-    ladder.distances(scores),
+    ladder.differences_table(scores),
     name="tab-ladder-distance",
     caption="Accuracy of the model, over all seeds run on a split, minus that of the better look-up (of the two "
     "1-NN the one that is right more often there), in points: on the same images, with 95% cluster-bootstrap "

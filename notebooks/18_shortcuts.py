@@ -59,10 +59,10 @@ labels, picture_ids = chapter.dataset.frame["label"], units.pictures(chapter.dat
 tables.show(
     shortcuts.hint_table(floor_scores, hint_scores, labels, picture_ids),
     name="tab-hints",
-    caption="Accuracy in percent, with 95% intervals (cluster bootstrap: whole patient groups are drawn, not "
-    "images), of logistic regression on what is not the tumour; in the last column the share of the most "
+    caption=f"Accuracy in percent, with 95% intervals ({words.BOOTSTRAP}), of logistic regression on what is "
+    "not the tumour; in the last column the share of the most "
     "frequent class. *By picture*: copies of a picture count as one, in the last column too. Tested: "
-    f"{shortcuts.tested(chapter.dataset)}.",
+    f"{shortcuts.tested_said(chapter.dataset)}.",
     data=hint_scores,
 )
 unmasked = shortcuts.unmasked(chapter.dataset)

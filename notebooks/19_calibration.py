@@ -66,8 +66,8 @@ tables.show(
     calibration.wide_calibration(before_after),
     name="tab-calibration-intervals",
     caption="Calibration on the test part with averaged weights, "
-    f"{words.rested(random_runs, clusters, picture_ids)}: "
-    "value and 95% interval (cluster bootstrap: whole patient groups are drawn, not images) over patient "
+    f"{words.tested_said(random_runs, clusters, picture_ids)}: "
+    f"value and 95% interval ({words.BOOTSTRAP}) over patient "
     "groups and, with two or more seeds, also over trainings. Calibration errors: in fifteen bins. "
     f"{calibration.corrected_said(before_after)} Scaled: the fitted temperatures held fixed.",
     data=before_after,
@@ -141,9 +141,9 @@ Markdown(new_patients.carries_over_said(states, fitted, fold_runs, clusters, pic
 
 # %%
 differences = calibration_effects.differences(by_setting, proposed, clusters)
-tested = words.counted(units.sizes(random_runs[0].rows(), clusters, picture_ids))
+tested = words.unit_counts_said(units.counts(random_runs[0].rows(), clusters, picture_ids))
 tables.show(
-    calibration_effects.effects(by_setting, clusters, differences),
+    calibration_effects.effects_table(by_setting, clusters, differences),
     name="tab-effects",
     caption="Calibration under each setting of Mixup, EMA, loss and smoothing, as trained: value, and behind "
     "the comma the difference from the proposed setting with its 95% cluster-bootstrap interval over patient "
@@ -161,7 +161,7 @@ Markdown(calibration_effects.ingredients_said(by_setting, proposed, clusters, di
 # %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, on patient-disjoint folds, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95% cluster-bootstrap bands over patient groups, mean over the seeds; the folds of a seed are ranked together, by the confidences of five models."}}
 from gcaf_lib.findings import acting
 
-decisions.selective(acting.accuracy_by_coverage(by_split, clusters, picture_ids))
+decisions.accuracy_by_coverage(acting.accuracy_by_coverage(by_split, clusters, picture_ids))
 
 # %%
 thresholds = acting.thresholds(by_split, clusters, picture_ids)
@@ -171,7 +171,7 @@ tables.show(
     caption="Thresholds on the confidence fixed on each run's validation for a wanted accuracy (mean ± "
     "standard deviation over runs: seeds, or folds of seeds), and what they keep on test: the answers of all "
     "runs together, with a 95% interval over patients; *by picture* copies count as one. Tested: "
-    f"{acting.tested(by_split, clusters, picture_ids)}.",
+    f"{acting.tested_said(by_split, clusters, picture_ids)}.",
     data=thresholds,
 )
 Markdown(acting.thresholds_said(thresholds))

@@ -21,9 +21,8 @@
 # **Takes:** up to a minute where the runs are on record, a few the first time under `demo`. Needs the images
 # and runs that keep their maps, but no weights or borders.
 #
-# A few maps that cover a tumour prove little: tumours lie near the middle, and so do many maps. One that
-# misses it proves little too, until somebody shows that such maps point at what decides. So the instrument is
-# tested first.
+# A few maps that cover a tumour prove little: tumours lie near the middle, and so do many maps. One that misses it
+# proves little too, until somebody shows that such maps point at what decides. So the instrument is tested first.
 
 # %% tags=["parameters"]
 profile = "cpu"  # or demo; runs of "transfer" keep no maps
@@ -58,23 +57,24 @@ chapter.strip([*runs, *fold_runs])
 # layer nor mean); and two without a layer: occlusion, and sensitivity, the logit's gradient at the input.
 
 # %% mystnb={"image": {"alt": "Four pictures of grey texture with one small coloured disc each, and below them the maps of several methods, with the disc's outline."}, "figure": {"name": "fig-control-maps", "caption": "The control: one picture of each class with its mark outlined, and maps of one model."}}
-judged_maps = control.judged(control.read())
-control_charts.control_maps(control.shown(), map_control.drawn(judged_maps, chapter.settings.model.backbones))
+map_verdicts = control.map_verdicts(control.read())
+drawn_maps = map_control.drawn_maps(map_verdicts, chapter.settings.model.backbones)
+control_charts.control_maps(control.read_pictures(), drawn_maps)
 
 # %% mystnb={"image": {"alt": "Bars: share of the control's pictures on which each method's map points at the mark, without and with LayerNorm, with a line at chance and one at a half."}, "figure": {"name": "fig-control", "caption": "Share of the control's pictures on which the map's maximum falls on the mark: mean over seeds, thin lines from the worst to the best seed. Dotted: chance, the mark's share of the picture. Dashed: what a map must reach with every seed. Grey: the random map, and maps of which the control says nothing."}}
-control_charts.control_bars(judged_maps)
+control_charts.control_bars(map_verdicts)
 
 # %%
-tables.show(map_control.control_table(judged_maps), "tab-control", map_control.CONTROL, data=judged_maps)
-Markdown(map_control.control_said(judged_maps))
+tables.show(map_control.control_table(map_verdicts), "tab-control", map_control.CONTROL, data=map_verdicts)
+Markdown(map_control.control_said(map_verdicts))
 
 # %% [markdown]
 # ## Maps and tumours
 
 # %%
-maps = explanations.gather(runs, fold_runs, chapter.dataset, judged_maps, clusters)
+maps = explanations.gather(runs, fold_runs, chapter.dataset, map_verdicts, clusters)
 randomised = sanity.read(runs, chapter.dataset)
-Markdown(explanations.maps_said(maps, judged_maps, randomised, chapter.phantoms))
+Markdown(explanations.maps_said(maps, map_verdicts, randomised, chapter.phantoms))
 
 # %% [markdown]
 # - **Pointing game**: is the map's maximum inside the tumour? *With tolerance*: inside it or within 7% of the image's side.
@@ -89,23 +89,22 @@ Markdown(explanations.maps_said(maps, judged_maps, randomised, chapter.phantoms)
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95% cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
 from gcaf_lib.findings import map_localisation, tumour_localisation
 
-scores = map_localisation.scores(maps.scores)
+scores = map_localisation.mean_scores(maps.scores)
 map_scores.by_measure(scores)
 
 # %%
-tested = words.rested(maps.runs, clusters, picture_ids, maps.scores["row"])
+tested = words.tested_said(maps.runs, clusters, picture_ids, maps.scores["row"])
 tables.show(
     map_localisation.wide(scores),
     name="tab-localisation",
-    caption="Maps against tumour borders: mean and 95% interval over patient groups (cluster bootstrap: "
-    f"whole patient groups are drawn, not images). Images are counted once per run: {tested}.",
+    caption="Maps against tumour borders: mean and 95% interval over patient groups "
+    f"({words.BOOTSTRAP}). Images are counted once per run: {tested}.",
     data=scores,
 )
 
 # %%
-score_differences = {
-    map: map_localisation.against(maps.scores, maps.shown, map) for map in (tumours.CENTRE, tumours.PLACE)
-}
+blind = (tumours.CENTRE, tumours.PLACE)
+score_differences = {m: map_localisation.score_differences(maps.scores, maps.shown, m) for m in blind}
 tables.show(
     tumour_localisation.rivals_table(score_differences),
     name="tab-against-prior",
@@ -130,7 +129,7 @@ Markdown(tumour_localisation.black_said(maps, images, clusters))
 
 # %% mystnb={"image": {"alt": "Pointing with tolerance, by class: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-class", "caption": "Pointing game with tolerance, by true class, with 95% cluster-bootstrap intervals over patient groups."}}
 compared_maps = (maps.shown, tumours.PLACE, tumours.CENTRE)
-map_scores.by_group(map_localisation.scores(maps.scores, "class"), "class", "tolerant", compared_maps)
+map_scores.by_group(map_localisation.mean_scores(maps.scores, "class"), "class", "tolerant", compared_maps)
 
 # %% mystnb={"image": {"alt": "Energy inside the tumour, by tercile of its size: the model, the usual place and the centre, with intervals."}, "figure": {"name": "fig-localisation-size", "caption": "Energy inside the tumour, by third of its size, with 95% cluster-bootstrap intervals over patient groups. A flat map scores the tumour's share of the image."}}
 map_scores.by_group(tumour_localisation.by_size(maps.scores), "size", maps=compared_maps)
@@ -163,16 +162,18 @@ tables.show(
 # %% mystnb={"image": {"alt": "A tumour of each class in seven pictures: as it is; painted over from its surroundings, flat in one colour, and alone; each beside as much elsewhere."}, "figure": {"name": "fig-painted", "caption": "What the models were asked: the tumour of middle size of each class."}}
 from gcaf_lib.findings import intervention_effects, painted_over, tumour_alone
 
-painting.pictures(intervention_effects.examples(chapter.dataset, chapter.settings.data, maps.images, images))
+shown = intervention_effects.example_pictures(chapter.dataset, chapter.settings.data, maps.images, images)
+painting.example_pictures(shown)
 
 # %% mystnb={"image": {"alt": "By class, two panels: share of answers that change when the tumour, or as much elsewhere, is painted over; share of right answers to the tumour, or as much elsewhere, alone; with intervals."}, "figure": {"name": "fig-interventions", "caption": "Left: answers that change when the tumour, or as much elsewhere, is painted over. Right: right answers when all of the head but the tumour, or as much elsewhere, is painted in one colour. Bars: 95% intervals, as in the tables below."}}
-answers = intervention_effects.answers(interventions.read(maps.runs, chapter.dataset), classes, clusters)
-effects = intervention_effects.measured(answers)
-painting.effects(effects["painted", "changed"], effects["alone", "right"])
+asked = interventions.read(maps.runs, chapter.dataset)
+answers = intervention_effects.answers_by_kind(asked, classes, clusters)
+effects = intervention_effects.all_effects(answers)
+painting.effects_by_class(effects["painted", "changed"], effects["alone", "right"])
 
 # %%
 painted_table = painted_over.painted_table(effects)
-caption = f"{painted_over.OVER} {intervention_effects.rests(effects, answers, maps.runs, picture_ids)}"
+caption = f"{painted_over.OVER} {intervention_effects.asked_said(effects, answers, maps.runs, picture_ids)}"
 tables.show(painted_table[painted_over.RIGHT], "tab-painted", caption, data=painted_table)
 tables.show(painted_over.changed_table(effects), "tab-changed", painted_over.CHANGED)
 Markdown(painted_over.painted_said(effects, answers, maps.runs, maps.images, chapter.phantoms))
@@ -193,7 +194,7 @@ Markdown(tumour_alone.alone_said(effects))
 seed_runs = [r for r in runs if r.key in maps.kept]
 seed_maps = [maps.kept[r.key][maps.shown] for r in seed_runs]
 agreed = agreement.agreement(seed_maps, runs[0], clusters)
-caption = agreement.seeds_caption(maps.shown, words.rested(seed_runs, clusters, picture_ids))
+caption = agreement.seeds_caption(maps.shown, words.tested_said(seed_runs, clusters, picture_ids))
 tables.show(agreement.agreement_table(agreed), "tab-consistency", caption)
 Markdown(agreement.seeds_said(agreed, runs[0].settings))
 

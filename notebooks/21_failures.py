@@ -32,7 +32,7 @@ overrides = {}  # such as {"model.fusion": "gcaf-token"}
 from gcaf_lib.book.chapter import open_chapter
 from gcaf_lib.display import error_rates, pictures, prose, tables
 from gcaf_lib.evaluation import dataset_audit, folds, tumours
-from gcaf_lib.findings import failures, split_records
+from gcaf_lib.findings import failures, split_records, words
 
 chapter = open_chapter("21_failures", profile, overrides, need_images=True)
 split_runs, patient_folds = chapter.proposed_runs(train=True), split_records.patient_folds(chapter)
@@ -42,7 +42,7 @@ chapter.strip([*split_runs, *patient_folds])
 # %%
 classes = chapter.settings.data.classes
 facts, image_facts = dataset_audit.read(chapter.dataset), tumours.read_images(chapter.dataset)
-answers = failures.answers(runs, chapter.dataset, image_facts, facts)
+answers = failures.answers_with_covariates(runs, chapter.dataset, image_facts, facts)
 prose.say(failures.used_said(answers, runs, chapter.dataset))
 
 # %% [markdown]
@@ -89,12 +89,12 @@ tables.show(
     failures.by_source_text(sources),
     name="tab-error-source",
     caption="Wrong answers on tumour images by class and source, and how often the answer was *no tumour*, "
-    "with 95% intervals over patient groups (cluster bootstrap: whole patient groups are drawn, not images).",
+    f"with 95% intervals over patient groups ({words.BOOTSTRAP}).",
     data=sources,
 )
 prose.say(
     failures.sources_said(tumour_answers, classes),
-    failures.copies_said(failures.copies(answers)),
+    failures.copy_pairs_said(failures.copy_pairs(answers)),
 )
 
 # %% [markdown]
@@ -112,7 +112,7 @@ tables.show(
     "size alone would pass for class.",
     data=within,
 )
-prose.say(failures.sizes_said(within))
+prose.say(failures.tumour_sizes_said(within))
 
 # %% [markdown]
 # ## By the view

@@ -59,7 +59,7 @@ tables.show(
     caption="How many images the published accuracy and recalls must have right.",
 )
 supports = paper.supports()
-low, high = attainability.implied(supports, checks.known(), "recall_pituitary")
+low, high = attainability.implied(supports, checks.diagonal_figures(), "recall_pituitary")
 Markdown(audit.missing_recall_said(low, high, paper.published("§5.4", metric="recall_notumor")))
 
 # %% [markdown]
@@ -87,7 +87,7 @@ Markdown(audit.missing_recall_said(low, high, paper.published("§5.4", metric="r
 # put in its place. Arithmetic cannot say which of the two sides is wrong.
 
 # %%
-report_verdicts = checks.judged()
+report_verdicts = checks.report_verdicts()
 tables.show(
     audit.report_table(report_verdicts),
     name="tab-attainable",
@@ -152,7 +152,7 @@ Markdown(audit.explained_said(my_verdicts, implied, "recall of benign"))
 
 # %% mystnb={"image": {"alt": "Published accuracies of the rows of Tables 4, 5, 6 and 8 as circles beside the shaded 95 percent interval of the main result; hollow circles are values that a single run cannot give."}, "figure": {"name": "fig-rivals", "caption": "The rows that the proposed setting is compared with. Shaded: Wilson 95% interval of the main result on the test images, taken as independent."}}
 rivals, interval = audit.rival_rows(), audit.main_interval()
-attainable.rivals(rivals, interval)
+attainable.rival_accuracies(rivals, interval)
 
 # %%
 Markdown(audit.rivals_said(rivals, interval, claims.common_runs()))
@@ -169,7 +169,7 @@ Markdown(audit.rivals_said(rivals, interval, claims.common_runs()))
 # %%
 checked = registry.registry()
 tables.show(
-    registry.readable(registry.errors(checked)),
+    registry.readable(registry.failed_checks(checked)),
     name="tab-registry",
     caption="The contradiction registry: what can't be, and what contradicts itself or the data.",
     data=checked,

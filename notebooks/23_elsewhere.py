@@ -116,8 +116,8 @@ tables.show(
 prose.say(outside_recall.trainings_said(recall))
 
 # %% mystnb={"image": {"alt": "A row for each class and outside set: a dot for recall there with its interval, a diamond for recall of the same class at home, joined by a line."}, "figure": {"name": "fig-recall-elsewhere", "caption": "Recall elsewhere (dot, bar: 95% interval) and at home (diamond, thin line: 95% interval), of the model named below."}}
-model_name = next(iter(outside_recall.models(recall)), "")
-levels = outside_recall.levels(recall, model_name)
+model_name = next(iter(outside_recall.model_names(recall)), "")
+levels = outside_recall.recall_with_home(recall, model_name)
 elsewhere_charts.recall(levels)
 
 # %%

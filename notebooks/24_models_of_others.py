@@ -60,7 +60,7 @@ tables.show(
 
 # %%
 answers, in_training = packages.read(), packages.testing_in_training()
-package_names = peers.models(answers)
+package_names = peers.package_names(answers)
 tables.show(
     peers.home_table(answers),
     name="tab-peers-home",
@@ -82,7 +82,7 @@ prose.say(*(peers.home_said(answers, name) for name in package_names))
 # %%
 own = outside_sets.read("recall")
 recall = pd.concat([packages.recall(answers), own], ignore_index=True)
-recall_by_place = peers.places(recall, [*package_names, *outside_recall.models(own)])
+recall_by_place = peers.places(recall, [*package_names, *outside_recall.model_names(own)])
 tables.show(
     peers.places_table(recall_by_place),
     name="tab-peers-elsewhere",
@@ -132,7 +132,7 @@ prose.say(peers.mixture_said(in_training))
 # because an image without a copy is not one of a new patient:
 
 # %%
-prose.say(peers.alone_said(in_training))
+prose.say(peers.not_in_training_said(in_training))
 
 # %% [markdown]
 # That is why chapter 17 retrains on splits that keep known patients apart, instead of sorting the test images

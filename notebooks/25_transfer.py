@@ -114,7 +114,7 @@ prose.say(tumour_classes.beside_reported_said(tumours_alone), slices, fewer)
 
 # %%
 tables.show(
-    stages.stages(on_folds["ImageNet"]),
+    stages.stages_table(on_folds["ImageNet"]),
     name="tab-transfer-stages",
     caption="Stages of the runs with ImageNet weights on patient-disjoint folds: mean ± standard deviation over the "
     "runs, at the kept epoch. Validation figures are of plain images, training figures of augmented and mixed ones.",
@@ -135,7 +135,7 @@ curves.ema_curves([run.history for run in on_folds["ImageNet"]])
 from gcaf_lib.findings import ablation, ablation_summary, ablation_tables
 
 recipe_rows = ablation.measure("transfer", other_recipes, chapter.dataset, on_folds["ImageNet"])
-Markdown(ablation_summary.says(recipe_rows, "gcaf sweep transfer --profile transfer"))
+Markdown(ablation_summary.differences_said(recipe_rows, "gcaf sweep transfer --profile transfer"))
 
 # %% [markdown]
 # Why the three tumour classes are not told apart more often, as far as it is known:
@@ -154,10 +154,11 @@ tables.show(
     ablation_tables.difference_table(fold_rows, first="Fusion", names=fusion_names),
     name="tab-transfer-fusion",
     caption="Fusion strategies with ImageNet weights on patient-disjoint folds: accuracy minus that of the proposed "
-    f"fusion, in points, with its 95% interval.{ablation_tables.rests(fold_rows)}",
+    f"fusion, in points, with its 95% interval.{ablation_tables.basis_said(fold_rows)}",
     data=fold_rows,
 )
-Markdown(ablation_summary.says(fold_rows, "gcaf sweep table-4-patients --profile transfer", fusion_names))
+how = "gcaf sweep table-4-patients --profile transfer"
+Markdown(ablation_summary.differences_said(fold_rows, how, fusion_names))
 
 # %% [markdown]
 # ## The paper's own networks, without ImageNet
@@ -172,7 +173,7 @@ Markdown(ablation_summary.says(fold_rows, "gcaf sweep table-4-patients --profile
 # recipes, and where there is one seed, no interval includes the variation between seeds. The paper's accuracy is of other test images.
 
 # %%
-proposed_runs = full_networks.proposed(full_size)
+proposed_runs = full_networks.proposed_runs(full_size)
 full_compared = recipes.compare(miniatures_once, proposed_runs, chapter.dataset, full_networks.FULL)
 tables.show(
     recipes.compared_text(full_compared, full_networks.FULL),
@@ -199,10 +200,11 @@ for protocol, rows in full_size.items():
         name=f"tab-full-size-{protocol}",
         caption="Fusion strategies with the paper's own networks, without ImageNet: accuracy minus that of the proposed "
         f"fusion, in points, with its 95% interval; split `{protocol}`, 80/10/10."
-        f"{ablation_tables.rests(gaps)}",
+        f"{ablation_tables.basis_said(gaps)}",
         data=gaps,
     )
-    display(Markdown(ablation_summary.says(gaps, f"{command} --set data.protocol={protocol}", fusion_names)))
+    how = f"{command} --set data.protocol={protocol}"
+    display(Markdown(ablation_summary.differences_said(gaps, how, fusion_names)))
 
 # %% [markdown]
 # ## The price

@@ -90,7 +90,7 @@ def patients(monkeypatch):
 
 
 def page(records=(), show_published=True, **more):
-    """What `ablation_summary.summary` and chapter 13's question need of a chapter."""
+    """What `ablation_summary.summary_said` and chapter 13's question need of a chapter."""
     return SimpleNamespace(
         records=dict(records).get,
         show_published=show_published,
@@ -219,16 +219,16 @@ def test_only_shared_seeds_are_compared():
 def test_a_row_is_on_the_side_of_its_interval():
     """A corrected interval of an ECE need not hold the value."""
     line = {"pairs": 2, "difference": 0.001, "difference_low": -0.012, "difference_high": -0.002}
-    below, above, level = difference_intervals.sides(pd.DataFrame([line]))
+    below, above, level = difference_intervals.lower_higher_same(pd.DataFrame([line]))
     assert (len(below), len(above), len(level)) == (1, 0, 0)
 
 
 def test_every_row_with_a_run_is_below_above_or_undecided():
     found = {"Feature Concatenation": runs(40), "gcaf-split": runs(20), "gcaf-token": runs(1)}
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
-    below, above, undecided = (list(part["row"]) for part in difference_intervals.sides(frame))
+    below, above, undecided = (list(part["row"]) for part in difference_intervals.lower_higher_same(frame))
     assert (below, above, undecided) == (["Feature Concatenation"], ["gcaf-token"], ["gcaf-split"])
-    assert all(part.empty for part in difference_intervals.sides(frame[frame["n"] == 0]))
+    assert all(part.empty for part in difference_intervals.lower_higher_same(frame[frame["n"] == 0]))
 
 
 def test_other_test_images_are_refused():
@@ -258,8 +258,8 @@ def test_every_published_figure_stands_in_its_row(name, place):
 
 
 def test_proposed_rows_and_the_papers_gaps():
-    assert table_rows.proposed("table-4") == [experiments.PROPOSED_FUSION]
-    assert [row.partition(" = ")[2] for row in table_rows.proposed("table-8")] == [
+    assert table_rows.proposed_rows("table-4") == [experiments.PROPOSED_FUSION]
+    assert [row.partition(" = ")[2] for row in table_rows.proposed_rows("table-8")] == [
         "32", "0.2", "2", "0.05", "inverse-frequency"
     ]  # fmt: skip
     frame = ablation.measure("table-4", {}, None, metrics=("accuracy",))
@@ -410,23 +410,25 @@ def test_with_patients_apart_seeds_count_once_they_have_all_folds():
     assert line["picture_difference_high"] < 0
     assert (
         f"weighted equally, however many copies it has, distinguishable from it: Feature Concatenation {both[1]}"
-        in ablation_summary.says(frame)
+        in ablation_summary.differences_said(frame)
     )
     level = ablation_tables.table(frame).set_index("Row").loc[line["row"]]
     assert f"by picture {100 * line['picture']:.2f}" in level["Accuracy (%)"]
     ends = f", by picture {100 * line['picture_low']:.2f} to {100 * line['picture_high']:.2f}"
     assert level["95% interval"].endswith(ends)
     assert "picture" not in str(ablation_tables.table(plain).to_dict())
-    assert plain[ablation.PICTURE].isna().all(axis=None) and "picture" not in ablation_summary.says(plain)
-    text = ablation_summary.says(frame, "gcaf sweep table-4-patients")
+    assert plain[ablation.PICTURE].isna().all(
+        axis=None
+    ) and "picture" not in ablation_summary.differences_said(plain)
+    text = ablation_summary.differences_said(frame, "gcaf sweep table-4-patients")
     assert text.startswith(
         "1 of 6 other rows has been trained. `gcaf sweep table-4-patients` trains what is missing."
     )
-    assert "by one seed" not in text and "by one seed: all of them" in ablation_summary.says(once)
+    assert "by one seed" not in text and "by one seed: all of them" in ablation_summary.differences_said(once)
 
 
 def test_what_all_seeds_of_the_proposed_model_would_change():
-    row, own = "VGG19", table_rows.proposed("table-6")[0]
+    row, own = "VGG19", table_rows.proposed_rows("table-6")[0]
 
     def said(errors, count=1, kind=Single):
         """With seeds 0, 1, … of so many errors; rows have the first `count` of them."""
@@ -469,19 +471,19 @@ OF_ONE = "None of these has two seeds or more and is distinguishable from 0, so 
 def test_what_the_differences_say():
     names = {row: f"`{name}`" for row, name in table_rows.FUSION_NAMES.items()}
     nothing = ablation.measure("table-4", {}, None, runs(6), ("accuracy",))
-    assert "nothing is compared. `gcaf x`" in ablation_summary.says(nothing, "gcaf x")
+    assert "nothing is compared. `gcaf x`" in ablation_summary.differences_said(nothing, "gcaf x")
     found = {"Feature Concatenation": runs(40), "gcaf-split": twins(20), "gcaf-token": runs(1)}
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",), ("cpu", "paper"))
-    text = ablation_summary.says(frame, names=names)
+    text = ablation_summary.differences_said(frame, names=names)
     assert "(in points): `concat` −16.67 (" in text and "Better: `gcaf-token` +15.83 (" in text
     assert "Not distinguishable from it: `gcaf-split`." in text and "with one seed" not in text
     assert (
         "The paper prints one of these differences; it lies inside our interval for: none." in text
     )  # −2.89
     near = ablation.measure("table-4", {"Feature Concatenation": runs(24)}, None, runs(20), ("accuracy",))
-    said = ablation_summary.says(near, names=names)
+    said = ablation_summary.differences_said(near, names=names)
     for seeds in (2, 3, 4):  # simulated in tests/test_coverage.py
-        said_so = ablation_summary.says(near.assign(pairs=seeds))
+        said_so = ablation_summary.differences_said(near.assign(pairs=seeds))
         assert " about one interval in twenty still excludes it." in said_so
         assert ("Of two trainings an interval reaches at least 6.3 times" in said_so) == (seeds == 2)
     told = "`concat`" if difference_intervals.separated(of(near, "Feature Concatenation")) else "none"
@@ -490,12 +492,12 @@ def test_what_the_differences_say():
         if told != "none"
         else f"`concat`. {NO_CLAIM}"
     ) in said
-    assert "paper" not in ablation_summary.says(near, show_published=False)
+    assert "paper" not in ablation_summary.differences_said(near, show_published=False)
 
 
 def test_every_sentence_of_settings_names_their_default():
     """Chapter 14's rows are settings: whatever it prints of their differences, with runs or without."""
-    own, *rows = table_rows.proposed("table-8")[0], "Batch Size = 16", "Batch Size = 64"
+    own, *rows = table_rows.proposed_rows("table-8")[0], "Batch Size = 16", "Batch Size = 64"
     assert table_rows.called({"row": own}) == table_rows.DEFAULT and table_rows.called({"row": "VGG19"}) == (
         table_rows.PROPOSED
     )
@@ -504,7 +506,7 @@ def test_every_sentence_of_settings_names_their_default():
     nothing = ablation.measure("table-8", {}, None, found[own], ("accuracy", "ece"))
     chapter = page({"patients": {own: [*folds_of(20), *folds_of(12, 1)]}})
     answers = sensitivity.moved_said(frame), sensitivity.ece_said(frame, found)
-    text = ablation_summary.summary(chapter, "table-8", frame, *answers, fold_records=found)
+    text = ablation_summary.summary_said(chapter, "table-8", frame, *answers, fold_records=found)
     assert "\n\nCompared is the default's seed 0, " in text
     assert (
         "Worse in accuracy than the default, with" in text
@@ -513,7 +515,7 @@ def test_every_sentence_of_settings_names_their_default():
     assert "is better than the default (after" in text and "Below the default by value" in text
     said = [
         text,
-        ablation_summary.summary(chapter, "table-8", nothing),
+        ablation_summary.summary_said(chapter, "table-8", nothing),
         ablation_tables.difference_caption(frame),
         sensitivity.chosen_said(frame, found),
     ]
@@ -522,7 +524,7 @@ def test_every_sentence_of_settings_names_their_default():
     said += [row_lists.difference_said(line) for _, line in frame.iterrows()]
     assert table_rows.DEFAULT in said and not [one for one in said if "proposed" in one]
     methods = frame.assign(row=frame["row"].str.replace(" = ", " "))
-    assert "Worse in accuracy than the proposed model" in ablation_summary.summary(
+    assert "Worse in accuracy than the proposed model" in ablation_summary.summary_said(
         chapter, "table-8", methods
     )
 
@@ -532,11 +534,11 @@ def test_what_stands_over_the_differences():
     given = "Accuracy minus that of the proposed model, in points, on the same test images and seeds"
     plain = ablation.measure("table-4", {row: runs(24)}, None, runs(20), ("accuracy",))
     one = ", with its 95% interval; the verdict says where the published difference lies."
-    assert ablation_tables.difference_caption(plain) == f"{given}{one}{ablation_tables.rests(plain)}"
+    assert ablation_tables.difference_caption(plain) == f"{given}{one}{ablation_tables.basis_said(plain)}"
     apart = ablation.measure("table-4", {row: folds_of(24)}, None, folds_of(20), ("accuracy",))
     text = ablation_tables.difference_caption(apart)
     assert text.startswith(f"{given}: over all 5 patient-disjoint folds, with 95% intervals, and by picture")
-    assert text.endswith(f"the verdict is on this split.{ablation_tables.rests(apart)}")
+    assert text.endswith(f"the verdict is on this split.{ablation_tables.basis_said(apart)}")
     nothing = ablation.measure("table-4", {}, None, (), ("accuracy",))
     assert ablation_tables.difference_caption(nothing) == given + one
 
@@ -544,35 +546,39 @@ def test_what_stands_over_the_differences():
 def test_all_that_stands_under_a_table_is_told_once():
     found = dict(zip(PRINTED, map(runs, (24, 26, 28))))
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
-    text = ablation_summary.summary(page(), "table-4", frame, "An answer.", "")
+    text = ablation_summary.summary_said(page(), "table-4", frame, "An answer.", "")
     names = table_rows.FUSION_NAMES
     ranked_, *answers, says = text.split("\n\n")
     assert ranked_ == first_place.ranking_said(frame, names) and answers == ["An answer."], (
         "what is empty leaves no gap"
     )
-    assert says == ablation_summary.says(frame, "gcaf sweep table-4", names)
+    assert says == ablation_summary.differences_said(frame, "gcaf sweep table-4", names)
     assert "`gcaf sweep table-4` trains" in says
-    quiet = ablation_summary.summary(page(show_published=False), "table-4", frame)
-    assert quiet == ablation_summary.says(frame, "gcaf sweep table-4", names, show_published=False)
+    quiet = ablation_summary.summary_said(page(show_published=False), "table-4", frame)
+    assert quiet == ablation_summary.differences_said(
+        frame, "gcaf sweep table-4", names, show_published=False
+    )
     assert "paper" not in quiet
 
 
 def test_under_a_table_on_folds_stands_which_seeds_it_compares_and_what_trains_the_rest():
     """Behind the answers, where the proposed model has a seed more than the rows."""
-    row, own = "VGG19", table_rows.proposed("table-6")[0]
+    row, own = "VGG19", table_rows.proposed_rows("table-6")[0]
     every = [*folds_of(24), *folds_of(12, 1)]
     found = matched.equal_seeds({row: folds_of(40, kind=Single), own: every})
     frame = ablation.measure("table-6", found, None, found[own], ("accuracy",))
     chapter = page({"patients": {own: every}})
-    said = ablation_summary.summary(chapter, "table-6", frame, "An answer.", fold_records=found)
+    said = ablation_summary.summary_said(chapter, "table-6", frame, "An answer.", fold_records=found)
     answer, which, says = said.split("\n\n")
     assert answer == "An answer." and which == matched.which_seeds("table-6", found, every, None) != ""
-    assert says == ablation_summary.says(frame, "gcaf sweep table-6-patients")
+    assert says == ablation_summary.differences_said(frame, "gcaf sweep table-6-patients")
     assert "`gcaf sweep table-6-patients` trains" in says
     one = page({"patients": {own: found[own]}})
-    assert ablation_summary.summary(one, "table-6", frame, fold_records=found) == says, "all are compared"
+    assert ablation_summary.summary_said(one, "table-6", frame, fold_records=found) == says, (
+        "all are compared"
+    )
     nothing = ablation.measure("table-6", {}, None, (), ("accuracy",))
-    assert "nothing is compared. `gcaf sweep table-6-patients`" in ablation_summary.summary(
+    assert "nothing is compared. `gcaf sweep table-6-patients`" in ablation_summary.summary_said(
         page({"patients": {}}), "table-6", nothing, fold_records={}
     )
 
@@ -589,7 +595,7 @@ def test_a_table_on_the_page_s_split_is_measured_beside_all_runs_of_the_proposed
 
 def test_runs_of_tables_and_lists_are_named_once():
     one, two = runs(6, 1), runs(12, 2)
-    known = matched.runs({"a": one, "b": two}, two, [], {}, {"c": one})
+    known = matched.distinct_runs({"a": one, "b": two}, two, [], {}, {"c": one})
     assert [r.key for r in known] == ["6-0", "12-0", "12-1"]
 
 
@@ -615,7 +621,7 @@ def test_the_papers_differences_are_told_by_image_and_by_picture():
     def said(one, two, **more):
         ends = {f"{name}_{end}": value for names, interval in zip(ablation.COUNTED.values(), (one, two))
                 for name in names for end, value in zip(("low", "high"), interval)}  # fmt: skip
-        text = ablation_summary.says(frame.assign(**ends, **more))
+        text = ablation_summary.differences_said(frame.assign(**ends, **more))
         return text.partition("interval for: ")[2].partition(" By its row")[0]
 
     claim = " That supports the claim only where ours is also distinguishable from 0: "
@@ -638,14 +644,17 @@ def test_what_a_table_rests_on_is_counted_and_what_it_could_show():
     rows = ["Feature Concatenation", "Gated Fusion (No Attention)"]
     once = ablation.measure("table-4", {rows[0]: folds_of(40)}, None, folds_of(6), ("accuracy",))
     # of 120 images, in threes of a group, the first thirty are copies of one picture
-    assert ablation_tables.rests(once) == (
+    assert ablation_tables.basis_said(once) == (
         " Compared: one seed of 5 folds, 120 images (91 pictures, 40 patient groups)."
     )
-    assert ablation_tables.rests(ablation.measure("table-4", {}, None, runs(6), ("accuracy",))) == ""
+    assert ablation_tables.basis_said(ablation.measure("table-4", {}, None, runs(6), ("accuracy",))) == ""
     assert once["images"].tolist()[1:] == [0] * (len(once) - 1), "what is not trained rests on nothing"
     frame = ablation.measure("table-4", dict(zip(rows, (runs(24), runs(26)))), None, runs(20), ("accuracy",))
-    assert ablation_tables.rests(frame) == " Compared: 3 seeds, 120 images (91 pictures, 40 patient groups)."
-    assert ablation_tables.rests(frame.assign(pairs=1)).startswith(" Compared: one run, 120 images")
+    assert (
+        ablation_tables.basis_said(frame)
+        == " Compared: 3 seeds, 120 images (91 pictures, 40 patient groups)."
+    )
+    assert ablation_tables.basis_said(frame.assign(pairs=1)).startswith(" Compared: one run, 120 images")
 
     def said(low, high, **more):
         ends = {"difference_low": low, "difference_high": high}
@@ -716,7 +725,7 @@ def test_a_question_is_answered_by_the_interval(ends, copied, pairs, said):
     names = {row: f"`{name}`" for row, name in table_rows.FUSION_NAMES.items()}
     text = first_place.answer(frame, "Feature Concatenation", "Is it?", names)
     assert text.startswith(f"**Is it?** {said}")
-    least = 100 * float(difference_intervals.visible(frame.iloc[0]))
+    least = 100 * float(difference_intervals.detectable(frame.iloc[0]))
     one = worth.difference(runs(24), runs(20), GROUPS)["accuracy"]
     low, high = frame[["difference_low", "difference_high"]].iloc[0]
     assert least == pytest.approx(100 * intervals.detectable_by_interval(low, high, one.error, one.freedom))
@@ -974,7 +983,7 @@ def test_what_is_left_after_the_adjustment():
     def said(high, adjusted, count=2, **more):
         ends = {"difference": -0.02, "difference_low": -0.03, "difference_high": high, "adjusted_low": -0.04}
         verdict = "inside our interval"
-        return ablation_summary.says(
+        return ablation_summary.differences_said(
             frame.assign(**ends, adjusted_high=adjusted, verdict=verdict, **more).iloc[:count]
         )
 
@@ -1071,12 +1080,12 @@ def test_left_and_lost_turn_where_an_interval_meets_0():
     columns = [f"{one}{end}" for one in two for end in ablation.ENDS[1:]]
     lines = pd.DataFrame(ends, columns=columns).assign(row=list("abcde"), pairs=[2, 2, 2, 2, 0])
     assert difference_intervals.lost(lines, name, wide).tolist() == [False, True, True, False, False]
-    assert [list(side["row"]) for side in difference_intervals.sides(lines, name)] == [
+    assert [list(side["row"]) for side in difference_intervals.lower_higher_same(lines, name)] == [
         ["c"],
         ["a", "b"],
         ["d"],
     ]
-    assert [list(side["row"]) for side in difference_intervals.sides(lines, wide)] == [
+    assert [list(side["row"]) for side in difference_intervals.lower_higher_same(lines, wide)] == [
         [],
         ["a"],
         ["b", "c", "d"],
@@ -1185,7 +1194,7 @@ def test_cheaper_baselines_and_their_inputs():
 
 def test_the_ece_by_value():
     rows = ["Batch Size = 16", "Batch Size = 64"]
-    found = {rows[0]: runs(8), rows[1]: twins(20), table_rows.proposed("table-8")[0]: runs(20)}
+    found = {rows[0]: runs(8), rows[1]: twins(20), table_rows.proposed_rows("table-8")[0]: runs(20)}
     frame = ablation.measure("table-8", found, None, runs(20), ("ece",))
     ends = {"difference": -0.02, "difference_low": -0.03, "adjusted_low": -0.04, "adjusted_high": -0.001}
 
@@ -1248,7 +1257,7 @@ def test_sentences_on_the_settings():
     )
     assert sensitivity.ece_said(nothing, {}).startswith("Nothing is said")
     assert sensitivity.constants_said({}, []).startswith("No two constants")
-    default = table_rows.proposed("table-8")[0]
+    default = table_rows.proposed_rows("table-8")[0]
     found = {name: runs(8), default: runs(20)}
     frame = ablation.measure("table-8", found, None, found[default])
     assert (
@@ -1282,14 +1291,14 @@ def test_sentences_on_the_settings():
     assert "more than another seed does: where" in sensitivity.constants_said(constants, runs(0))
     steps = sensitivity.batch_steps(found, load("cpu").training, 320)
     assert steps["Batch size"].tolist() == [16, 32, 64] and steps["Steps, stage 1"].tolist() == [100, 50, 25]
-    drawn, band = sensitivity.panels(frame)
+    drawn, band = sensitivity.accuracy_panels(frame)
     first = drawn.iloc[0]
     assert f"{first['parameter']} = {first['value']}".lower() == first["row"].lower()
     assert drawn["value"].notna().all(), "the ticks of a panel are its setting's values"
     assert band == tuple(of(frame, default)[["low", "high"]]) and "Batch size" in set(drawn["parameter"])
-    assert sensitivity.panels(frame, show_published=False)[0]["published"].isna().all()
+    assert sensitivity.accuracy_panels(frame, show_published=False)[0]["published"].isna().all()
     assert (
-        sensitivity.panels(nothing)[1] is None
+        sensitivity.accuracy_panels(nothing)[1] is None
         and "10 of the 10 settings' figures" in sensitivity.published_span_said()
     )
 
@@ -1332,7 +1341,7 @@ def test_only_queries_and_keys_of_the_reconstruction_are_dead(given, scale):
     table = fusion.gradient_table(found).set_index("Gradient of the")
     assert (table.loc[["queries", "keys"], ["cross", "gcaf"]] == "0").all(axis=None)
     assert (table["concat"] == "–").all()
-    sizes = fusion.sizes(width, [m.shape[1:] for m in streams["maps"]])
+    sizes = fusion.weight_counts(width, [m.shape[1:] for m in streams["maps"]])
     assert sizes["dead"].to_dict() == {
         name: 4 * width**2 if name in ("cross", "gcaf") else 0 for name in sizes.index
     }
@@ -1342,7 +1351,7 @@ def test_sizes_are_those_of_built_models(given):
     from gcaf_lib.model import classifier
 
     streams, settings = given
-    sizes = fusion.sizes(settings.model.width, [m.shape[1:] for m in streams["maps"]])
+    sizes = fusion.weight_counts(settings.model.width, [m.shape[1:] for m in streams["maps"]])
     for name in ("gate", "gcaf-token"):
         model = classifier.build(settings.replace({"model.fusion": name}).model, 64)
         assert classifier.parameters(model)["head"] == sizes.loc[name, "head"]

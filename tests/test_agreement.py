@@ -188,7 +188,7 @@ def levels(pages: Pages) -> None:
                 if row["Measure"] == "Accuracy, by picture" and split and number:
                     pages.found["accuracy", split, "picture"].append(printed(f"{page}#{name}", number[1]))
     for place, (page, name, *_) in CHAPTERS.items():
-        own = next(iter(table_rows.proposed(table_rows.TABLES[place])))
+        own = next(iter(table_rows.proposed_rows(table_rows.TABLES[place])))
         own = {"Table 4": "gcaf", "Table 5": "Mixup and EMA (proposed)"}.get(place, own)
         row = next(r for r in pages.table(f"notebooks/{page}", name) if next(iter(r.values())) == own)
         if row["n"] == "none":

@@ -27,7 +27,7 @@ def test_copies_and_examples():
             "sha256": ["x", "x", "y"],
         }
     )
-    copies = dataset_audit.copies(frame)
+    copies = dataset_audit.identical_contents(frame)
     assert copies[["files", "training", "testing", "classes"]].to_numpy().tolist() == [[2, 1, 1, 1]]
     table = pd.DataFrame(
         {"file": names, "group": 7, "turn": ["as it is", "as it is", "both"], "similarity": 1.0}
@@ -198,8 +198,8 @@ def test_sentences_of_the_audit_at_their_turning_points(facts):
     assert "4 pictures (8 files) there are copies" in dataset_audited.labels_said(facts, False)
     assert "each counted once" in dataset_audited.candidates_said(dataset_audited.candidates(frame, facts))
     shares = pd.Series([0.9, 0.95, 0.1, 0.9], index=CLASSES)
-    assert "nearly answers" in dataset_audited.sizes_said(shares.to_frame("512×512"))
-    assert "a hint" in dataset_audited.sizes_said(shares.to_frame("512×512") * 0 + 0.5)
+    assert "nearly answers" in dataset_audited.image_sizes_said(shares.to_frame("512×512"))
+    assert "a hint" in dataset_audited.image_sizes_said(shares.to_frame("512×512") * 0 + 0.5)
 
 
 def test_committed_audit_follows_from_the_images(

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import figures, suite
 from benchmarks.throughput import child, contest, summary
-from gcaf_lib.book import durations, speed
+from gcaf_lib.book import durations, speed, step_kinds
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -373,7 +373,7 @@ def test_an_operation_s_layers_are_said_from_a_tenth_of_its_time():
 
 def test_layers_that_take_little_are_one_row_of_the_speed_page():
     milliseconds = {"1": {"gelu": 5.0, "Dense": 0.4, "Add": 0.3}, "2": {"gelu": 4.0, "norm": 6.0, "Add": 0.1}}
-    table = speed.by_layer(milliseconds).set_index("Kind of layer")
+    table = step_kinds.by_layer(milliseconds).set_index("Kind of layer")
     assert table.loc["all others"].tolist() == ["0.7", "0.1"] and table.loc["all"].tolist() == ["5.7", "10.1"]
     assert table.index.tolist() == ["gelu", "norm", "all others", "all"]
     assert table.loc["norm"].tolist() == ["0.0", "6.0"]
@@ -547,25 +547,114 @@ def test_the_parts_of_a_main_run_are_means_and_add_up():
     assert durations.first_epochs({"1": [9.0, 2.0, 4.0, 3.0], "2": [5.0, 4.0], "0": [7.0]}) == 7.0
 
 
+def kinds(products: float, others: float, between: float) -> dict[str, float]:
+    names = (step_kinds.PRODUCTS, step_kinds.OTHERS, step_kinds.BETWEEN, step_kinds.WHOLE)
+    return dict(zip(names, (products, others, between, products + others + between)))
+
+
+def test_pytorch_s_lead_is_of_the_same_round_and_says_where_it_lies():
+    def timed(*steps):
+        return [{"step": one, "microseconds an event": 1.0} for one in steps]
+
+    rounds = {"1": {"ours": timed(0.3, 0.2, 0.4), "torch-compile": timed(0.2, 0.2, 0.1)}}
+    assert step_kinds.leads(rounds) == {"1": pytest.approx((1.5, 1.0, 4.0))}
+    milliseconds = {"1": {"ours": kinds(30, 60, 10), "torch-compile": kinds(25, 20, 5)}}
+    said = step_kinds.lead_said(milliseconds, {"1": {"gelu": 40.0, "norm": 20.0, "Add": 0.0}}, rounds)
+    assert said.startswith("- stage 1: 1.50 (1.00 to 4.00). Of a step: ")
+    assert "all other operations 60 ms here and 20 there" in said and "gelu (67%) and norm (33%)" in said
+    # 50 / 1.25 - 30 = 10 ms are left where PyTorch has 25
+    assert said.endswith("all else of a step would have to take 60% less than PyTorch's.")
+
+
+@pytest.mark.parametrize(
+    ("products", "said"), [(45, "it can't be 1.25 times"), (10, "no less than PyTorch's.")]
+)
+def test_what_the_aim_asks_turns_on_convolutions_and_products(products, said):
+    milliseconds = {"2": {"ours": kinds(products, 60, 10), "torch-compile": kinds(25, 20, 5)}}
+    rounds = {"2": {side: [{"step": 0.1}] for side in ("ours", "torch-compile")}}
+    assert said in step_kinds.lead_said(milliseconds, {"2": {"gelu": 1.0}}, rounds)
+
+
+def test_what_the_second_thread_spares_and_a_larger_share_of_the_peak():
+    one = {"1": dict.fromkeys(("ours", "torch-compile"), kinds(40, 60, 0))}
+    two = {"1": {"ours": kinds(20, 54, 0), "torch-compile": kinds(30, 30, 0)}}
+    said = step_kinds.threads_said(one, two)
+    assert "all other operations by −10 to −10% here and −50 to −50% in compiled PyTorch" in said
+    assert "products by −50 to −50% here and −25 to −25% in compiled PyTorch." in said
+    said = step_kinds.peak_said(kinds(40, 50, 10), 0.25)
+    assert "take 40% of a step" in said and "from 25% to 29%" in said  # 0.25 / 0.85
+    assert "shrink to 17% of what it is with them as they are, or to 42% with them at the peak" in said
+    assert "to less than nothing with them as they are" in step_kinds.peak_said(kinds(60, 40, 0), 0.25)
+
+
+def test_a_main_run_beside_an_earlier_one_and_what_its_aim_leaves():
+    commits = {
+        "aaa": {"clock": 100.0, "user": 180.0, "system": 20.0, "stages": {"1": 90.0}},
+        "bbb": {"clock": 80.0, "user": 90.0, "system": 10.0, "stages": {"1": 50.0}},
+    }
+    said = durations.change_said(commits)
+    assert (
+        "took 200 s of processor time before these changes (commit aaa) and 100 s with them (bbb): 0.50, 67 s"
+        in said
+    )
+    assert (
+        "Epochs took 90 and 50 s by the clock (0.56), what is outside them 10 and 30 s; 20 and 10 s" in said
+    )
+    parts = {"steps": {"clock": 50, "processor": 80}, "heat maps": {"clock": 20, "processor": 20}}
+    said = durations.bound_said(commits, [{"parts": parts}], [0.25, 0.5])
+    assert (
+        "steps are 80% of the processor's time" in said
+        and "20 s by the clock and 20 of the processor" in said
+    )
+    assert (
+        "a run would take 0.40 of the time before" in said
+        and "they alone take 0.10 to 0.20 of the time" in said
+    )
+
+
+def test_chapters_demo_and_suite_are_told_with_their_seconds():
+    about = {"device": "2 cores", "backend": "tensorflow", "versions": {"python": "3", "keras": "4"}}
+    spent = {
+        "01": {"start": 1.0, "imports": 2.0, "networks": 1.0},
+        "02": {"start": 1.0, "imports": 2.0, "networks": 5.0},
+    }
+    found = {"machine": about, "asked": {"profile": "cpu"}, "seconds": spent, "together": [70, 61, 65]}
+    said = durations.chapters_text("x", found)
+    assert (
+        "12 s in all (start 17%, imports 33%, networks 50%)" in said and "alone are 3.0 s a chapter" in said
+    )
+    assert "took 1:05 minutes by the clock (1:01 to 1:10 in 3 rounds)" in said
+    assert "by the clock" not in durations.chapters_text("x", found | {"together": None})
+    said = durations.demo_text(
+        "x", {"machine": about, "seconds": {"environment": 61, "site": 9}, "clock": 70}
+    )
+    assert "2 cores; python 3, keras 4: 1:10 minutes by the clock (environment 1:01, site 0:09)." in said
+    suite_ = {
+        "machine": about, "files": {"a": 5.0}, "longest": {"test_a::test_b": 4.0}, "clock": 120, "processor": 240,
+        "counted": {"tests": 3, "failures": 0, "errors": 0, "skipped": 1}, "asked": {"workers": 2},
+    }  # fmt: skip
+    said = durations.suite_text("x", suite_)
+    assert (
+        "3 tests (0 failed, 1 skipped) in 2.0 minutes by the clock with 2 processes, 4.0 minutes of" in said
+    )
+    broken = suite_ | {"counted": suite_["counted"] | {"failures": 1, "errors": 1}}
+    assert "(2 failed, 1 skipped)" in durations.suite_text("x", broken)
+
+
 def test_what_recording_costs_is_said_by_contender():
-    round_ = [{"step": 0.1, "microseconds an event": cost} for cost in (4.0, 6.25)]
-    said = speed.recording_said({"1": {"1": {"ours": round_}, "2": {"torch": round_, "ours": round_[:1]}}})
-    assert "4.0 to 6.2 µs in this library, 4.0 to 6.2 µs in PyTorch, eager for an event." in said
+    took = [{step_kinds.WHOLE: 100.0, step_kinds.RECORDED: one} for one in (98.0, 110.0)]
+    said = step_kinds.recording_said(
+        {"1": {"1": {"ours": took[0]}}, "2": {"1": {"ours": took[1], "torch": took[0]}}}
+    )
+    assert said.endswith(
+        "recorded ones took 0.98 to 1.10 times in this library, 0.98 to 0.98 times in PyTorch, eager."
+    )
 
 
 def test_what_the_speed_page_says_in_words_is_in_the_figures():
     """The page's own arithmetic, made again from the figures that are committed."""
     kept = ROOT / "results" / "benchmarks"
     page = " ".join((ROOT / "book" / "speed.md").read_text().split())
-    recorded = json.loads((kept / "beside-cpu.json").read_text())
-    alone, step = recorded["milliseconds"]["1"], recorded["milliseconds"]["2"]
-    whole, products, others = "the whole step", "convolutions and matrix products", "all other operations"
-    rest = [(one["ours"][others], one["torch-compile"][others]) for one in step.values()]
-    assert (
-        "{:.0f} ms of a step here and {:.0f} there in stage 0 of EfficientNetV2-S, {:.0f} and {:.0f} in that of ConvNeXt-Tiny, "
-        "{:.0f} and {:.0f} in stage 1, {:.0f} and {:.0f} in stage 2".format(*np.ravel(rest))
-    ) in page
-
     mul = json.loads((kept / "operations-cpu-tensorflow.json").read_text())["largest"]
     chain = [
         sum(mul["layers"][s][name] for name in ("gelu", "LayerNormalization"))
@@ -574,70 +663,9 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     theirs = "of `Mul`, the largest of these operations, {:.0%} of the time is theirs in stage 0 of ConvNeXt-Tiny, {:.0%} in stage 1, {:.0%} in stage 2"
     assert mul["operation"] == "Mul" and theirs.format(*chain) in page
 
-    def part(stage: str, *layers: str) -> float:
-        took = recorded["layers"]["2"][stage]
-        return sum(took[name] for name in layers) / sum(took.values())
-
-    chains = [part(stage, "gelu", "LayerNormalization") for stage in ("0 convnext-tiny", "1", "2")]
-    assert (
-        "at least {:.0%} of them are in GELU and LayerNormalization in stage 0 of ConvNeXt-Tiny, {:.0%} in stage 1 and {:.0%} in stage 2".format(
-            *chains
-        )
-        in page
-    )
-    assert (
-        f"and {part('0 efficientnetv2-s', 'BatchNormalization', 'swish'):.0%} in batch normalisation and swish in stage 0"
-        in page
-    )
-    fall = {
-        (kind, side): [1 - step[s][side][kind] / alone[s][side][kind] for s in step]
-        for kind in (products, others)
-        for side in ("ours", "torch-compile")
-    }
-    ends = [100 * end for one in fall.values() for end in (min(one), max(one))]
-    assert "products by {:.0f} to {:.0f}% here and by {:.0f} to {:.0f}% there".format(*ends[:4]) in page
-    assert "falls by {:.0f} to {:.0f}% here and by {:.0f} to {:.0f}% in".format(*ends[4:]) in page
     with open(kept / "throughput-cpu.csv", encoding="utf-8", newline="") as file:
         ways = {(r["contender"], r["stage"]): r for r in csv.DictReader(file)}
-    batch = json.loads((kept / "throughput-cpu.json").read_text())["plan"]["batch"]
-    unrecorded = {
-        (side, name): 1000 * batch / float(ways[side, name]["images_per_second"])
-        for side in speed.SIDES
-        for name in step
-    }
-    two = [float(ways["torch-compile", name]["ratio"]) for name in step]
-    eager = [float(ways["torch", name]["ratio"]) for name in step]
-    four = "{:.2f}, {:.2f}, {:.2f} and {:.2f}"
-    led = {
-        (side, threads): [one["ours"][whole] / one[side][whole] for one in table.values()]
-        for side in ("torch", "torch-compile")
-        for threads, table in ((1, alone), (2, step))
-    }
-    assert (
-        f"compiled PyTorch is {four.format(*led['torch-compile', 2])} times as fast as this library where"
-        in page
-    )
-    assert f"both are recorded, and {four.format(*two)} in the first table" in page
-    assert f"With one, recorded, compiled PyTorch is {four.format(*led['torch-compile', 1])} times" in page
-    assert (
-        f"Eager PyTorch is {four.format(*led['torch', 1])} times as fast as this library with one thread"
-        in page
-    )
-    assert f"{four.format(*led['torch', 2])} times with two, both recorded ({four.format(*eager)} in" in page
-    longer = [one[side][whole] / unrecorded[side, name] for name, one in step.items() for side in speed.SIDES]
-    assert f"{min(longer):.2f} to {max(longer):.2f} times beside the first table" in page
-    less = []
-    for name, one in step.items():
-        ours, torch = (
-            unrecorded[side, name] * one[side][products] / one[side][whole]
-            for side in ("ours", "torch-compile")
-        )
-        less.append(
-            1
-            - (unrecorded["torch-compile", name] / 1.25 - ours) / (unrecorded["torch-compile", name] - torch)
-        )
-    said = "{:.0%} less than PyTorch's in stage 0 of EfficientNetV2-S, {:.0%} less in that of ConvNeXt-Tiny, {:.0%} less in stage 1 and {:.0%} less in stage 2"
-    assert said.format(*less) in page and min(less) > 0
+    two = [float(ways["torch-compile", name]["ratio"]) for name in step_kinds.STAGES]
     heads = (
         "Speed beside compiled PyTorch, stage 0 of EfficientNetV2-S | –",
         "… stage 0 of ConvNeXt-Tiny | –",
@@ -646,41 +674,9 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
     )
     for head, lead in zip(heads, two):
         assert f"| {head} | {1 / lead:.2f} | 1.25 |" in page
-    apart = [one["ours"][products] / one["torch-compile"][products] for one in step.values()]
-    assert f"products take {four.format(*apart)} times as long here" in page
-    called = recorded["operations"]["2"]
-    with_biases = [
-        (one["ours"][products] + 1000 * called[name]["ours"].get("BiasAdd", 0))
-        / one["torch-compile"][products]
-        for name, one in step.items()
-    ]
-    assert f"`BiasAdd` counted, {four.format(*with_biases)};" in page
-    sums = [1000 * called[name]["ours"]["AddN"] for name in step]
-    assert f"({min(sums):.1f} to {max(sums):.1f} ms) name no layer" in page
-    parts = [one["ours"][products] / one["ours"][whole] for one in step.values()]
-    assert f"{100 * min(parts):.0f} to {100 * max(parts):.0f}% of a step" in page
-    before, now = json.loads((kept / "main_run-cpu.json").read_text())["seconds"].values()
+    before, now = json.loads((kept / "main_run_two_commits-cpu.json").read_text())["seconds"].values()
     spent = [one["user"] + one["system"] for one in (before, now)]
-    epochs = [sum(one["stages"].values()) for one in (before, now)]
-    assert f"took {spent[0]:.0f} s of processor time before these changes and takes {spent[1]:.0f} s" in page
-    assert (
-        f"({spent[1] / spent[0]:.2f}; one run of each" in page and f"({epochs[1] / epochs[0]:.2f});" in page
-    )
     assert f"| {spent[0]:.0f} s | {spent[1]:.0f} s | {spent[0] / 3:.0f} s |" in page
-    assert f"{before['system']:.0f} s were the system's and {now['system']:.0f} s are" in page
-    outside = now["clock"] - epochs[1] - before["clock"] + epochs[0]
-    assert f"the {outside:.0f} s more outside the epochs" in page
-    assert f"its epochs {epochs[0]:.0f} s and {epochs[1]:.0f} s by the clock" in page
-    assert now["clock"] - epochs[1] > before["clock"] - epochs[0] and (
-        f"outside the epochs has grown from {before['clock'] - epochs[0]:.0f} to {now['clock'] - epochs[1]:.0f} s"
-        in page
-    )
-    assert (
-        "they take {:.0f} to {:.0f}% of what an epoch took before: the aim leaves some 5%".format(
-            *(100 * part * epochs[1] / epochs[0] for part in (min(parts), max(parts)))
-        )
-        in page
-    )
     suite_ = json.loads((kept / "suite-cpu.json").read_text())
     assert f"has {suite_['clock'] / 60:.1f} minutes by the clock" in page
     assert f"| {suite_['clock'] / 60:.1f} min | 8 min |" in page
@@ -805,16 +801,7 @@ def test_what_the_speed_page_says_in_words_is_in_the_figures():
         "gains {:.0f}% in stage 1 and {:.0f}% in stage 2".format(*(100 * (m - 1) for m, *_ in fused)) in page
     )
     peak = float(ways["ours", "1"]["fraction_of_peak"])
-    part, most = (
-        step["1"]["ours"][products] / took for took in (step["1"]["ours"][whole], unrecorded["ours", "1"])
-    )
-    assert f"take {100 * part:.0f}% of a recorded step, or {100 * most:.0f}% of an unrecorded one" in page
     assert f"| 29% | {peak:.0%} | 50% |" in page
-    ends = [100 * peak / (peak + 1 - share) for share in (part, most)]
-    assert f"from {100 * peak:.0f} to some {ends[0]:.0f}%, or {ends[1]:.0f}%" in page
-    assert f"shrink to {100 * (peak / 0.5 - part) / (1 - part):.0f}% of what it is at most" in page
-    ends = [100 * (peak / 0.5 - peak) / (1 - share) for share in (part, most)]
-    assert f"or to {ends[0]:.0f} to {ends[1]:.0f}% with them at the peak" in page
     jax, tensorflow = (
         json.loads((kept / f"host_loop-{name}.json").read_text())["ms_a_step"]
         for name in ("jax", "tensorflow")

@@ -97,7 +97,7 @@ def test_other_test_images_are_refused():
 
 def test_a_table_is_adjusted_over_its_known_rows():
     rivals = {"a": method(30), "b": method(33), "c": {}}
-    frame = paired_tests.table(method(36), rivals, intervals.IMAGES, n=99)
+    frame = paired_tests.compare_all(method(36), rivals, intervals.IMAGES, n=99)
     assert list(frame["row"]) == ["a", "b", "c"]
     adjusted = intervals.holm(frame["mcnemar_p"][:2])
     assert frame["mcnemar_holm"].to_numpy()[:2] == pytest.approx(adjusted)
@@ -188,7 +188,9 @@ def test_overlap_counts_the_first_methods_errors():
     assert paired_tests.overlap(method(36), method(30)) == 1
     assert paired_tests.overlap(method(30), method(36)) == pytest.approx(0.4)
     assert np.isnan(paired_tests.overlap(method(40), method(36)))
-    assert isinstance(paired_tests.table(method(36), {"a": method(30)}, intervals.IMAGES, n=9), pd.DataFrame)
+    assert isinstance(
+        paired_tests.compare_all(method(36), {"a": method(30)}, intervals.IMAGES, n=9), pd.DataFrame
+    )
 
 
 # --- costs ---
@@ -423,7 +425,7 @@ def test_how_dear_the_papers_model_is_among_its_rivals(weights, work, said):
     from gcaf_lib.findings import comparison
     from gcaf_lib.paper import published_gaps
 
-    rows = list(published_gaps.published(comparison.PLACE)["row"])
+    rows = list(published_gaps.rival_gaps(comparison.PLACE)["row"])
     full = pd.DataFrame({"row": [*rows, comparison.OWN], "parameters": 10, "flops": 10})
     full.loc[list(weights), "parameters"], full.loc[list(work), "flops"] = 20, 20
     assert len(rows) == 5 and said.format(*rows) in comparison.full_said(full)
@@ -436,7 +438,7 @@ def test_gaps_that_no_whole_number_of_images_gives_are_not_said_to_be_one(monkey
     from gcaf_lib.paper import published as paper
     from gcaf_lib.paper import published_gaps
 
-    rows = list(published_gaps.published(comparison.PLACE)["row"])
+    rows = list(published_gaps.rival_gaps(comparison.PLACE)["row"])
     full = pd.DataFrame({"row": [*rows, comparison.OWN], "parameters": 10, "flops": 10})
     said = comparison.full_said(full)
     near = ("VGG19", "DenseNet", "CNN with Attention")  # 95.73 less 94.90, 94.40 and 94.21% of 703
@@ -528,12 +530,12 @@ def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
         },
         index=[seed_spread.SAME, seed_spread.SETTING, seed_spread.OTHER],
     )
-    lines = seed_spread.with_spread(published_gaps.published(), spread)
+    lines = seed_spread.with_spread(published_gaps.rival_gaps(), spread)
     by = lines.groupby("place")[["sd", "sd_high"]].first()
     assert by.loc["Table 6"].tolist() == [0.012, 0.03] and by.loc["Table 8"].tolist() == [0.006, 0.02]
     assert set(lines.loc[lines["kind"] == seed_spread.SAME, "place"]) == {"Table 4", "Table 5"}
     assert (lines["sd_low"] < lines["sd"]).all()
-    phantoms = seed_spread.with_spread(published_gaps.published(), spread, show_published=False)
+    phantoms = seed_spread.with_spread(published_gaps.rival_gaps(), spread, show_published=False)
     assert phantoms[["sd", "sd_low", "sd_high"]].isna().all(axis=None), "patients' gaps beside drawings"
     needed = published_gaps.needed(lines, (3, 5), 0.125).set_index("Row")
     assert needed.loc["VGG19", "Runs needed, paired t"] == paired_tests.runs_needed(0.0083, 0.012)
@@ -551,12 +553,12 @@ def test_each_gap_is_held_to_the_spread_and_the_overlap_of_its_own_kind():
     )
     means = seed_spread.mean_by_table(shares)
     assert means == pytest.approx({"Table 4": 0.7, "Table 5": 0.7, "Table 8": 0.9, "Table 6": 0.5})
-    ranges = published_gaps.published(overlap=means)
+    ranges = published_gaps.rival_gaps(overlap=means)
     wrong = 703 - 673
     for row, share in (("VGG19", 0.5), ("With EMA Only", 0.7)):
         line, both = ranges.set_index("row").loc[row], round(share * wrong)
         assert line["at_overlap"] == paired_tests.mid_p(round(line["gap"] * 703) + wrong - both, wrong - both)
-    assert published_gaps.published(overlap={"Table 4": 0.7})["at_overlap"].notna().sum() == 3
+    assert published_gaps.rival_gaps(overlap={"Table 4": 0.7})["at_overlap"].notna().sum() == 3
 
 
 def test_equal_means_are_level_and_not_below():
@@ -923,7 +925,7 @@ def test_of_the_rivals_those_that_the_paper_prints_are_taken():
     runs = {(where, name): of for where, name, of in some}
     assert list(runs.pop((place, row))) == [0] and not any(runs.values()), "one row was run"
     for where in table_rows.TABLES:
-        printed = set(published_gaps.published(where)["row"])
+        printed = set(published_gaps.rival_gaps(where)["row"])
         taken = [name.replace(" = ", " ") for there, name, _ in some if there == where]
         assert taken and set(taken) <= printed and len(taken) == len(set(taken))
 
@@ -946,7 +948,9 @@ def test_the_caption_of_the_effects_tells_the_split_and_whose_figures():
 def test_the_papers_gaps_and_their_counts():
     from gcaf_lib.paper import published_gaps
 
-    frame = published_gaps.published(overlap=dict.fromkeys(("Table 4", "Table 5", "Table 6", "Table 8"), 0.5))
+    frame = published_gaps.rival_gaps(
+        overlap=dict.fromkeys(("Table 4", "Table 5", "Table 6", "Table 8"), 0.5)
+    )
     assert set(frame["place"]) == {"Table 4", "Table 5", "Table 6", "Table 8"} and (frame["gap"] > 0).all()
     assert (frame["most"] <= frame["at_overlap"]).all() and (
         frame["independent"] <= frame["least"] + 1e-12
@@ -958,7 +962,7 @@ def test_the_papers_gaps_and_their_counts():
         counts["independent"] <= counts["best"]
     ).all()
     assert "None" not in " ".join(
-        published_gaps.significant_text(published_gaps.significant(published_gaps.published())).columns
+        published_gaps.significant_text(published_gaps.significant(published_gaps.rival_gaps())).columns
     )
     needed = published_gaps.needed(frame.assign(sd=0.006), (3, 5), 0.125)
     assert len(needed) == len(frame) and "Runs needed, paired t" in needed
@@ -969,7 +973,7 @@ def test_pictures_are_drawn_with_and_without_a_spread():
     from gcaf_lib.display import power
     from gcaf_lib.paper import published_gaps
 
-    frame = published_gaps.published()
+    frame = published_gaps.rival_gaps()
     known = frame.assign(sd=0.006, sd_low=0.003, sd_high=0.02)
     assert len(power.power_curves(known, (3, 5, 10)).axes) == 2
     assert len(power.power_curves(known.assign(sd=np.nan), (3, 5, 10)).axes) == 1
@@ -1027,7 +1031,7 @@ def test_auc_and_patient_verdicts():
 def test_what_so_many_runs_and_images_can_find():
     from gcaf_lib.paper import published_gaps
 
-    lines, runs = published_gaps.published(), (3, 5, 10)
+    lines, runs = published_gaps.rival_gaps(), (3, 5, 10)
     assert "5.14 and 0.52 points" in published_gaps.claim_said(lines)
     unknown = published_gaps.power_said(lines.assign(sd=np.nan), runs)
     assert unknown.startswith("In multiples of the standard deviation") and "3.26 with 3 runs" in unknown
@@ -1050,7 +1054,7 @@ def test_what_so_many_runs_and_images_can_find():
     seen = published_gaps.images_said(published_gaps.significant(lines), shares)
     assert "60% with the same backbones (2 rows: 50% to 70%), at which" in seen
     assert "40% with others (1 row: 40% to 40%)" in seen
-    part = published_gaps.significant(published_gaps.published(overlap={"Table 4": 0.5}))
+    part = published_gaps.significant(published_gaps.rival_gaps(overlap={"Table 4": 0.5}))
     table, known = published_gaps.significant_text(part), part.set_index("place")["at_overlap"]
     cells = table.set_index("Table")["… at the overlap measured here"].to_dict()
     assert cells["Table 5"] == cells["Table 6"] == "–" and cells["Table 4"] == str(known["Table 4"])

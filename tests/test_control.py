@@ -41,10 +41,10 @@ def test_nothing_but_the_mark_tells_the_class():
 
 def test_pictures_are_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setenv("GCAF_RESULTS", str(tmp_path))
-    control.keep({"a": np.arange(3)})
+    control.write_pictures({"a": np.arange(3)})
     with pytest.raises(ZeroDivisionError):
-        control.keep({"a": np.zeros(3), "b": Broken()})
-    assert control.shown(tmp_path)["a"].tolist() == [0, 1, 2]
+        control.write_pictures({"a": np.zeros(3), "b": Broken()})
+    assert control.read_pictures(tmp_path)["a"].tolist() == [0, 1, 2]
     assert [path.name for path in tmp_path.iterdir()] == ["control.npz"]
 
 

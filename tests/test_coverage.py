@@ -31,7 +31,7 @@ def right(rng: np.random.Generator, seeds: int, training: float, offset: float =
 
 
 def sample(hits: np.ndarray, pictures: np.ndarray | None = None) -> bootstrap.Sample:
-    """The accuracy's sample of some seeds' hits, as `worth.row` takes it."""
+    """The accuracy's sample of some seeds' hits, as `worth.of_runs` takes it."""
     answers = [
         [bootstrap.Answers(FILES, np.zeros(len(FILES), int), np.eye(2)[(~h).astype(int)], ("a", "b"))]
         for h in hits
@@ -87,7 +87,7 @@ def test_how_often_a_true_difference_of_0_is_excluded(seeds, training, most):
 
 
 def test_with_one_seed_a_true_difference_of_0_is_excluded_far_more_often():
-    """Negative control: what `ablation_summary.says` warns of where rows were trained once."""
+    """Negative control: what `ablation_summary.differences_said` warns of where rows were trained once."""
     rng, told = np.random.default_rng(2), []
     for _ in range(100):
         first, second = right(rng, 1, 0.4), right(rng, 1, 0.4)

@@ -282,7 +282,7 @@ def test_tables_hold_every_pair_once_and_dashes_where_nothing_was_run():
         line(APART, "medpix", "pituitary", 2 / 3, np.nan, np.nan, images=3, cases=1),
         line(made.NEIGHBOUR, "rsna", "glioma", 0.3, 0.2, 0.4),
     )
-    assert outside_recall.models(table) == [APART, RANDOM]
+    assert outside_recall.model_names(table) == [APART, RANDOM]
     shown = outside_recall.recall_table(table)
     assert shown[["Class", "Set"]].to_numpy().tolist() == [["Glioma", "RSNA-BraTS"], ["Pituitary", "MedPix"]]
     assert shown["cpu, random split"].tolist() == ["50.0 (40.0 to 60.0)", "–"]
@@ -290,8 +290,8 @@ def test_tables_hold_every_pair_once_and_dashes_where_nothing_was_run():
     assert shown["cpu, patient-disjoint"].tolist() == ["–", "66.7"], "a single case has no interval"
     told = outside_recall.confusion_table(table, RANDOM).iloc[0]
     assert (told["As glioma"], told["As meningioma"]) == ("50.0", "50.0")
-    assert isinstance(pictures.recall(outside_recall.levels(table, "")), Note)
-    assert "svg" in pictures.recall(outside_recall.levels(table, RANDOM)).svg()
+    assert isinstance(pictures.recall(outside_recall.recall_with_home(table, "")), Note)
+    assert "svg" in pictures.recall(outside_recall.recall_with_home(table, RANDOM)).svg()
     assert "svg" in pictures.sureness(table[table["model"] == RANDOM]).svg()
 
 

@@ -107,24 +107,24 @@ def table(**changes) -> pd.DataFrame:
     ],
 )
 def test_verdict_turns_where_it_should(changes, verdict):
-    one = control.judged(table(**changes))
+    one = control.map_verdicts(table(**changes))
     assert one["verdict"].tolist() == [verdict] and one["seeds"].tolist() == [2]
 
 
 def test_without_its_negative_control_a_map_passes_nothing():
     trained = table()[lambda t: t["kind"] == control.TRAINED]
-    judged = control.judged(trained)
+    judged = control.map_verdicts(trained)
     assert judged["verdict"].tolist() == [control.SILENT]
     text = map_control.control_said(judged)
     assert "no untrained model was measured" in text and "did not learn" not in text
-    text = map_control.control_said(control.judged(table(alone=control.RIGHT - 0.01)))
+    text = map_control.control_said(control.map_verdicts(table(alone=control.RIGHT - 0.01)))
     assert "did not learn" in text and "no untrained model" not in text
 
 
 def test_the_worst_seed_decides():
     two = table()
     two.loc[1, "pointing"] = 0.1
-    one = control.judged(two).iloc[0]
+    one = control.map_verdicts(two).iloc[0]
     assert (one["verdict"], one["low"], one["high"], one["pointing"]) == (
         control.FAILS,
         0.1,
@@ -135,7 +135,7 @@ def test_the_worst_seed_decides():
 
 def both(pointing_whole: float = 0.9, **changes) -> pd.DataFrame:
     whole = table(map=control.WHOLE, method="sensitivity", place="", alone=np.nan, pointing=pointing_whole)
-    return control.judged(pd.concat([table(**changes), whole]))
+    return control.map_verdicts(pd.concat([table(**changes), whole]))
 
 
 def test_subject_is_the_best_map_that_passes_and_runs_keep():
@@ -196,7 +196,7 @@ def test_what_maps_of_untrained_models_say(blind, most, named):
 
 
 def test_committed_control_is_of_this_code():
-    scores, shown = control.read(), control.shown()
+    scores, shown = control.read(), control.read_pictures()
     assert list(scores) == list(control.COLUMNS)
     trained = scores[scores["kind"] == control.TRAINED]
     assert set(trained["seed"]) == set(control.SEEDS) and set(trained["projection_norm"]) == {True, False}
@@ -208,14 +208,14 @@ def test_committed_control_is_of_this_code():
     )
     assert scores[scores["map"] == tumours.RANDOM]["pointing"].between(0, 0.1).all()
     assert shown["images"].shape[0] == len(shown["masks"]) == 4
-    assert control_charts.control_bars(control.judged(scores)).svg().startswith("<svg")
+    assert control_charts.control_bars(control.map_verdicts(scores)).svg().startswith("<svg")
     key = ("efficientnetv2-s", "grad-cam", "after")
-    drawn = map_control.drawn(control.judged(scores), (key[0], "vgg19"))
+    drawn = map_control.drawn_maps(control.map_verdicts(scores), (key[0], "vgg19"))
     assert drawn[0] == key and len(drawn) == 3, (
         "two of the whole model, none of a backbone that the control lacks"
     )
     assert control_charts.control_maps(shown, drawn).svg().startswith("<svg")
-    assert len(map_control.control_table(control.judged(scores))) == len(control.judged(scores))
+    assert len(map_control.control_table(control.map_verdicts(scores))) == len(control.map_verdicts(scores))
 
 
 # --- whose maps, and the cases of the gallery ---
@@ -339,16 +339,25 @@ def test_how_much_of_a_run_s_maps_lies_on_black_is_said():
     kept[:, :, :4] = 1
     maps = SimpleNamespace(runs=[run], kept={"r": {"x": kept}}, shown="x")
     said = tumour_localisation.black_said(maps, images, np.array([0, 1, 2]))
-    assert said.startswith("100.0% (100.0% to 100.0%)") and "which takes 50.0% of the image. The maps prefer" in said
+    assert (
+        said.startswith("100.0% (100.0% to 100.0%)")
+        and "which takes 50.0% of the image. The maps prefer" in said
+    )
     maps.kept["r"]["x"] = np.roll(kept, 4, axis=2)
     assert "0.0% (0.0% to 0.0%)" in tumour_localisation.black_said(maps, images, np.array([0, 1, 2]))
 
 
 def test_the_page_on_maps_says_whose_maps_of_which_and_what_random_weights_leave_open(monkeypatch):
-    for room, name in ((explanations, "source_said"), (map_control, "subject_said"), (agreement, "untrained_check_said")):
+    for room, name in (
+        (explanations, "source_said"),
+        (map_control, "subject_said"),
+        (agreement, "untrained_check_said"),
+    ):
         monkeypatch.setattr(room, name, lambda *given, name=name: f"{name} {given[-1]}. ")
     settings = load("demo", {"data.protocol": "patients"})
-    maps = SimpleNamespace(runs=[SimpleNamespace(settings=settings)], scores=None, images=4, names=["x"], chosen="c")
+    maps = SimpleNamespace(
+        runs=[SimpleNamespace(settings=settings)], scores=None, images=4, names=["x"], chosen="c"
+    )
     said = explanations.maps_said(maps, pd.DataFrame(), None, True)
     assert said == "source_said True. \n\nsubject_said ['x']. untrained_check_said c. "
 
@@ -555,4 +564,4 @@ def test_a_table_of_maps_says_of_how_many_pictures_and_patients_each_line_is():
     assert {"pictures", "groups"} <= set(both), "in the file, too"
     said = tumour_localisation.cells_caption(known.assign(area=np.linspace(0.01, 0.07, 7)))
     assert "thirds of all tumours here: up to " in said and "% of the image)" in said and "nan" not in said
-    assert words.rested([], pictures, pictures) == "none, 0 images (0 pictures, 0 patient groups)"
+    assert words.tested_said([], pictures, pictures) == "none, 0 images (0 pictures, 0 patient groups)"

@@ -183,7 +183,7 @@ def test_borders_are_mirrored_with_their_file(four):
     upright, mirrored = (figshare.borders(found, slices)[file] for file in frame["file"])
     assert mirrored[:, 0] == pytest.approx(1 - upright[:, 0])
     assert mirrored[:, 1] == pytest.approx(upright[:, 1])
-    table = figshare.twin_table(found, slices)
+    table = figshare.slice_table(found, slices)
     assert np.array(json.loads(table["tumour_border"][0])) == pytest.approx(upright, abs=6e-5)
 
 

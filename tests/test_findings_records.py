@@ -79,14 +79,14 @@ def test_table_3_is_the_same_under_the_paper_profile():
 
 
 def test_tables_of_training(record):
-    assert stages.stages([record])["Epoch kept"].tolist() == ["2", "2"]
-    table = training.averages([record], images=320)
+    assert stages.stages_table([record])["Epoch kept"].tolist() == ["2", "2"]
+    table = training.moving_averages([record], images=320)
     assert table["Start remaining (%)"].tolist() == [f"{100 * 0.95**19:.1f} (n = 1)"] * 2
     assert table["Steps up to the kept epoch"].tolist() == ["20", "20"]
     assert table["EMA − raw on validation (points)"].tolist() == ["−20.00 (n = 1)"] * 2
     assert training.unfrozen_layers(record)["layer"].tolist() == ["x", "y"]
     assert (training.raw_history(record)["val_accuracy"] == 0.9).all()
-    assert training.stage0([record]).empty
+    assert training.stage0_table([record]).empty
     assert len(curves.ema_curves([record.history]).axes) == 2
 
 
@@ -108,7 +108,7 @@ def test_stage_0_of_several_seeds_is_one_row_a_backbone(record):
         begun.append(SimpleNamespace(info={"weights": start}))
     found = stages.stage0_records(begun)
     assert [r.seed for r in found["vgg19"]] == [0, 1]
-    row = training.stage0(begun).iloc[0]
+    row = training.stage0_table(begun).iloc[0]
     assert row["Validation accuracy (%)"] == "85.00 ± 7.07 (n = 2)"
     assert (row["Epoch kept"], row["Epochs"], row["Backbone"]) == ("2 to 3", "3", "vgg19 (mini)")
 
@@ -142,7 +142,9 @@ def test_one_run_before_and_after_its_own_temperature(record):
 
 def test_what_a_temperature_from_validation_costs_on_test():
     grid = np.array([1.0, 2.0])
-    run = SimpleNamespace(labels=lambda part: np.array([0]), probabilities=lambda part: np.array([[0.8, 0.2]]))
+    run = SimpleNamespace(
+        labels=lambda part: np.array([0]), probabilities=lambda part: np.array([[0.8, 0.2]])
+    )
     root = np.sqrt([0.8, 0.2])  # at the temperature 2
     curve = -np.log([0.8, root[0] / root.sum()])
     said = temperature_scaling.temperature_cost_said([run, run], [2.0, 2.0], grid, [curve, curve])
@@ -296,8 +298,8 @@ def test_chapters_8_and_22_give_one_verdict_on_the_papers_means():
     found = registry.registry().set_index("claim")["verdict"]
     assert all(found[f.claim] == f.verdict for f in checks.averages())
     source = (ROOT / "notebooks" / "08_roc_pr.py").read_text()
-    assert "performance.averages_said()" in source and "agrees" not in source
-    told = performance.averages_said().splitlines()
+    assert "performance.mean_areas_said()" in source and "agrees" not in source
+    told = performance.mean_areas_said().splitlines()
     assert [line.rpartition("**.")[0].rpartition("**")[2] for line in told] == [
         f.verdict for f in checks.averages()
     ]

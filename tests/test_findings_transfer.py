@@ -257,16 +257,16 @@ def test_the_archives_slices_stand_once_each_in_the_dataset():
 
 def test_whole_seeds_alone_stand_on_the_ladder():
     large = model(LARGE) | {"twins": [], "patients": [run(LARGE, fold) for fold in range(4)]}
-    assert list(split_records.whole(large)) == ["paper"]
+    assert list(split_records.with_all_folds(large)) == ["paper"]
     floors = pd.DataFrame([{"protocol": "paper", "floor": "1nn-mirror", "n": 100}])
-    frame = ladder.rows(model(SMALL), floors, None, imagenet={"paper": model(LARGE)["paper"]})
+    frame = ladder.scores_by_split(model(SMALL), floors, None, imagenet={"paper": model(LARGE)["paper"]})
     level = frame.set_index(["method", "protocol"])["accuracy"]
     assert level[split_records.MODEL, "patients"] == 0.7 and level[split_records.IMAGENET, "paper"] == 0.9
     assert (split_records.IMAGENET, "patients") not in level.index
     more = model(SMALL) | {"paper": [run(SMALL), run(LARGE, seed=1)]}
     more["patients"] += [run(LARGE, fold, seed=1) for fold in range(4)]
     larger = {"paper": [run(LARGE, seed=s) for s in (0, 1)]}
-    own = ladder.rows(more, floors, None, imagenet=larger)
+    own = ladder.scores_by_split(more, floors, None, imagenet=larger)
     level = own.set_index(["method", "protocol"])
     assert level.loc[(split_records.MODEL, "paper"), ["accuracy", "seeds"]].tolist() == [0.8, 2], (
         "all its own seeds"
@@ -280,7 +280,9 @@ def test_whole_seeds_alone_stand_on_the_ladder():
 def test_a_row_that_is_run_once_a_fold_is_one_row():
     causes = {"All layers free in stage 2": model(LARGE, "c")["patients"]}
     frame = ablation.measure("transfer", causes, None, model(SMALL)["patients"], ["accuracy"])
-    assert len(frame) == 2 and "1 of 2 other rows has been trained." in ablation_summary.says(frame)
+    assert len(frame) == 2 and "1 of 2 other rows has been trained." in ablation_summary.differences_said(
+        frame
+    )
 
 
 def test_a_fall_is_taken_of_as_many_seeds_on_both_splits_too():
@@ -333,7 +335,7 @@ def test_what_the_networks_answer_alone_stands_beside_what_is_made_of_them(monke
     alone = {"efficientnetv2-s": [run(LARGE)], "convnext-tiny": [run(SMALL)]}
     monkeypatch.setattr(stages, "stage0_records", lambda records: alone)
     monkeypatch.setattr(names, "backbone_name", lambda key, record: key)
-    counted = words.rested([run(LARGE)], np.arange(100), np.arange(100))
+    counted = words.tested_said([run(LARGE)], np.arange(100), np.arange(100))
     assert "100 images (100 pictures, 100 patient groups)" in counted
     rows = {
         experiments.PROPOSED_FUSION: [run(LARGE)],
@@ -504,7 +506,7 @@ def test_without_a_run_each_table_has_a_line():
         recipe_price.price_text(recipe_price.price({})),
         recipes.compared_text(recipes.compare({}, {}, None)),
         tumour_classes.accuracy_text(tumour_classes.accuracy(sides([], []), sides([], []), None)),
-        stages.stages([]),
+        stages.stages_table([]),
     )
     assert all(len(table) and len(table.columns) for table in shown)
 
@@ -516,7 +518,7 @@ def test_why_the_three_classes_are_not_told_apart_more_often(monkeypatch):
     kept = pd.DataFrame(
         {"stage": [1, 2], "epochs": [4, 8], "best_epoch": [4, 8], "accuracy": 0.9, "val_accuracy": 0.8}
     )
-    monkeypatch.setattr(stages, "kept", lambda record: kept)
+    monkeypatch.setattr(stages, "kept_epochs", lambda record: kept)
     settings = load("transfer")
 
     def said(right, counts=causes, beside=four, seeds=1):

@@ -334,7 +334,7 @@ def test_what_averaging_moved(hits, said):
         right = np.arange(10) < hits[which == "ema"]
         return np.column_stack([right, ~right]).astype(float)
 
-    assert f"averaged minus raw, seed by seed{said} (n = 1) points" in training.averages_said(
+    assert f"averaged minus raw, seed by seed{said} (n = 1) points" in training.moving_averages_said(
         [Told(labels=lambda part: np.zeros(10, int), probabilities=probabilities)]
     )
 
@@ -460,8 +460,13 @@ def test_answers_are_drawn_of_each_class_and_mistakes_by_their_confidence():
     frame = pd.DataFrame({"label": [0, 0, 0, 1, 1], "right": [True, True, True, True, False],
                           "confidence": [0.5, 0.6, 0.7, 0.8, 0.9], "p_a": 0.5, "p_b": 0.5})  # fmt: skip
     frame = pd.concat([frame, frame.tail(1).assign(confidence=0.95)], ignore_index=True)
-    assert predictions.drawn(frame)["label"].tolist() == [0, 0, 1], "two of the first, all of the second"
-    assert predictions.drawn(frame)["right"].all() and predictions.mistakes(frame).index.tolist() == [5, 4]
+    assert predictions.right_sample(frame)["label"].tolist() == [0, 0, 1], (
+        "two of the first, all of the second"
+    )
+    assert predictions.right_sample(frame)["right"].all() and predictions.mistakes(frame).index.tolist() == [
+        5,
+        4,
+    ]
     assert predictions.mistakes(frame, 1).index.tolist() == [5] and predictions.mistakes(frame.head(4)).empty
 
 
@@ -570,14 +575,14 @@ def test_how_empty_the_histograms_are_at_their_thresholds():
     facts = SimpleNamespace(
         similarity=similarities(*bins), slices=pd.DataFrame({"similarity": [0.98765, 0.99]})
     )
-    text = dataset_audited.thresholds_said(facts)
+    text = dataset_audited.similarity_thresholds_said(facts)
     assert text == f"Of 37 pairs of tumour-free files at {low:g} or more, 7 lie below {low + 0.05:g}.", (
         "no tumours"
     )
     bar = dataset_audited.THRESHOLDS["slices"]
     bins += [("slices", 0.5, 0.505, 3, 0), ("slices", 0.61, 0.615, 1, 0), ("slices", 0.7, 0.705, 0, 0), ("slices", bar, 1.0, 2, 0)]  # fmt: skip
     facts.similarity = similarities(*bins, ("tumour", high - 0.01, high, 7, 0))
-    text = dataset_audited.thresholds_said(facts)
+    text = dataset_audited.similarity_thresholds_said(facts)
     assert f"Of 0 pairs of tumour files at {high:g} or more, 0 lie below {high + 0.05:g}." in text
     assert text.endswith(
         f"(correlation of thumbnails at least 0.9876: 2 files) or not: no file lies between 0.62 and {bar:g}."
@@ -750,7 +755,7 @@ def test_which_runs_failures_are_of(monkeypatch):
     given, copied = answers((0, 0, 1, 0.9), (0, 0, 0, 0.9)), {}
     monkeypatch.setattr(failures.splits, "clusters", lambda dataset: np.arange(2))
     monkeypatch.setattr(failures.units, "pictures", lambda dataset: np.arange(2))
-    monkeypatch.setattr(failures.worth, "row", lambda *_: {"accuracy": worth()})
+    monkeypatch.setattr(failures.worth, "of_runs", lambda *_: {"accuracy": worth()})
     monkeypatch.setattr(failures.worth, "by_picture", lambda *_: copied)
     record = SimpleNamespace(settings=load("cpu"))
     assert "1 run on the `paper` split, as there is none" in failures.used_said(given, [record], None)
@@ -780,10 +785,12 @@ def test_errors_cluster_or_not_or_there_is_none():
 
 
 def test_copies_get_one_answer():
-    assert failures.copies_said(pd.DataFrame()) == "No run judged two copies of one picture."
-    pairs = failures.copies(answers((0, 0, 0, 0.9), (0, 0, 1, 0.9), (0, 0, 0, 0.8), (1, 1, 1, 0.9)))
+    assert failures.copy_pairs_said(pd.DataFrame()) == "No run judged two copies of one picture."
+    pairs = failures.copy_pairs(answers((0, 0, 0, 0.9), (0, 0, 1, 0.9), (0, 0, 0, 0.8), (1, 1, 1, 0.9)))
     assert pairs["same"].tolist() == [0, 1] and pairs["group"].tolist() == [0, 0]
-    assert "judged: 2 pairs." in failures.copies_said(pairs) and "in 50.0%" in failures.copies_said(pairs)
+    assert "judged: 2 pairs." in failures.copy_pairs_said(pairs) and "in 50.0%" in failures.copy_pairs_said(
+        pairs
+    )
 
 
 @pytest.mark.parametrize(
@@ -797,7 +804,7 @@ def test_copies_get_one_answer():
 def test_size_within_a_class(small, large, said):
     lines = [("small", *small), ("middle", 0, 1), ("large", *large)]
     frame = pd.DataFrame(lines, columns=["label", "low", "high"]).assign(**{"class": "Glioma"})
-    assert said in failures.sizes_said(frame)
+    assert said in failures.tumour_sizes_said(frame)
 
 
 def test_one_patient_or_no_error_claims_no_certainty():
@@ -810,10 +817,10 @@ def test_one_patient_or_no_error_claims_no_certainty():
     text = failures.rates_text(failures.rates(cases, "label", [0, 1]), "Class")["Wrong (%)"].tolist()
     assert text[0] == "50.0" and text[1].startswith("0.0 (0.0 to ")
     same = failures.by_size_within(cases.assign(area=0.1), CLASSES)
-    assert failures.sizes_said(same) == "", "tumours of one size are neither small nor large"
+    assert failures.tumour_sizes_said(same) == "", "tumours of one size are neither small nor large"
     lines = [("small", np.nan, np.nan), ("middle", 0, 1), ("large", 0, 0.1)]
     alone = pd.DataFrame(lines, columns=["label", "low", "high"]).assign(**{"class": "Glioma"})
-    assert "glioma: can't be told, of one patient" in failures.sizes_said(alone)
+    assert "glioma: can't be told, of one patient" in failures.tumour_sizes_said(alone)
 
 
 def test_the_surest_mistakes_and_the_wrong_folders():

@@ -199,7 +199,7 @@ def test_the_look_ups_answers_are_those_that_the_table_scores(phantom_root, tmp_
     floors.write(table, tmp_path)
     with pytest.raises(DataError, match=r"floors_answers\.npz is missing: `python -m"):
         floors.read_answers(real, tmp_path)
-    floors.keep(said, tmp_path)
+    floors.write_answers(said, tmp_path)
     found = floors.read_answers(real, tmp_path)
     score = table.set_index(["floor", "protocol"])
     assert set(found) == set(own) == {(f, p) for f in floors.LOOK_UPS for p in splits.MANIFESTS}
@@ -214,10 +214,10 @@ def test_the_look_ups_answers_are_those_that_the_table_scores(phantom_root, tmp_
     right = np.flatnonzero(other == dataset.frame["label"])[0]
     other[right] = (other[right] + 1) % 4  # one answer
     for wrong in ({first: other}, {first: said[first][:-1]}):
-        floors.keep(said | wrong, tmp_path)
+        floors.write_answers(said | wrong, tmp_path)
         with pytest.raises(DataError, match=r"does not belong to floors\.csv beside it: `python -m"):
             floors.read_answers(real, tmp_path)
-    floors.keep({name: one for name, one in said.items() if name != first}, tmp_path)
+    floors.write_answers({name: one for name, one in said.items() if name != first}, tmp_path)
     with pytest.raises(DataError, match="does not belong"):
         floors.read_answers(real, tmp_path)
 

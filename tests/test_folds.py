@@ -73,7 +73,7 @@ def test_seeds_of_as_many_but_other_folds_are_left_out():
 
 def test_the_pooled_accuracy_is_the_share_of_all_images():
     runs = [Run(seed=seed, fold=fold) for seed in (0, 1) for fold in range(5)]
-    mean, sd, n, *_ = worth.row(runs, np.arange(IMAGES) // 2, ["accuracy"], draws=20)["accuracy"]
+    mean, sd, n, *_ = worth.of_runs(runs, np.arange(IMAGES) // 2, ["accuracy"], draws=20)["accuracy"]
     shares = [np.mean(np.arange(IMAGES) % 7 != seed) for seed in (0, 1)]
     assert mean == pytest.approx(np.mean(shares)) and n == 2
     assert sd == pytest.approx(np.std(shares, ddof=1))

@@ -10,7 +10,7 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from gcaf_lib.evaluation import heatmaps  # noqa: E402
-from gcaf_lib.model import gradcam as engine  # noqa: E402
+from gcaf_lib.model import gradcam  # noqa: E402
 from tests import stages  # noqa: E402
 
 
@@ -31,7 +31,7 @@ def images(n=7, size=16, seed=0):
 
 def test_equals_the_closed_form_of_class_activation_maps():
     model, x = cam_network(), images()
-    cams, targets, logits = heatmaps.maps(model, x, batch=3)
+    cams, targets, logits = gradcam.maps(model, x, batch=3)
     out = {k: np.asarray(v) for k, v in model.predict_on_batch(x.astype("float32")).items()}
     assert np.allclose(logits, out["logits"], rtol=1e-4, atol=1e-3)
     assert (targets == logits.argmax(1)).all() and targets.dtype == np.int64
@@ -45,17 +45,17 @@ def test_equals_the_closed_form_of_class_activation_maps():
 
 def test_invariants_rows_and_targets():
     model, x = cam_network(seed=3), images(9)
-    cams, _, logits = heatmaps.maps(model, x, batch=4)
+    cams, _, logits = gradcam.maps(model, x, batch=4)
     for m in cams.values():
         top = m.max((1, 2))
         assert (m >= 0).all() and np.all(np.isclose(top, 1) | (top == 0)) and m.dtype == np.float32
     rows = [8, 2, 2]
-    few, targets, again = heatmaps.maps(model, x, rows, targets=[0, 1, 2])
+    few, targets, again = gradcam.maps(model, x, rows, targets=[0, 1, 2])
     assert targets.tolist() == [0, 1, 2] and np.allclose(again, logits[rows], atol=1e-3)
     assert len(few["a"]) == 3 and not np.allclose(few["a"][1], few["a"][2])
-    own, _, _ = heatmaps.maps(model, x, rows)
+    own, _, _ = gradcam.maps(model, x, rows)
     assert np.allclose(own["a"], cams["a"][rows], atol=1e-5)
-    empty, targets, logits = heatmaps.maps(model, x[:0])
+    empty, targets, logits = gradcam.maps(model, x[:0])
     assert empty["a"].shape == (0, 8, 8) and logits.shape == (0, 3) and targets.shape == (0,)
 
 
@@ -70,26 +70,26 @@ def test_a_planted_spot_lights_up_for_its_class_only():
     x = np.zeros((1, 32, 32, 3), np.uint8)
     x[0, 4:8, 8:12, 0] = 200
     x[0, 24:28, 20:24, 2] = 100
-    cams, targets, _ = heatmaps.maps(model, x)
+    cams, targets, _ = gradcam.maps(model, x)
     assert targets.tolist() == [1]
     assert np.unravel_index(cams["toy"][0].argmax(), (8, 8)) == (1, 2) and cams["toy"][0].sum() == 1
-    cams, _, _ = heatmaps.maps(model, x, targets=[2])
+    cams, _, _ = gradcam.maps(model, x, targets=[2])
     assert np.unravel_index(cams["toy"][0].argmax(), (8, 8)) == (6, 5) and cams["toy"][0].sum() == 1
-    cams, _, _ = heatmaps.maps(model, x, targets=[0])
+    cams, _, _ = gradcam.maps(model, x, targets=[0])
     assert not cams["toy"].any()  # no evidence: all zero, not NaN
 
 
 def test_body_is_compiled_once_and_weights_are_shared():
     model, x = cam_network(), images(10)
-    first, _, _ = heatmaps.maps(model, x, batch=4)
-    body = engine.split(model)[1]
-    assert engine.split(model)[1] is body
+    first, _, _ = gradcam.maps(model, x, batch=4)
+    body = gradcam.split(model)[1]
+    assert gradcam.split(model)[1] is body
     if keras.backend.backend() == "tensorflow":
         function = body.predict_function
-        heatmaps.maps(model, x, batch=4)
+        gradcam.maps(model, x, batch=4)
         assert body.predict_function is function
     model.get_layer("features_a").kernel.assign(-model.get_layer("features_a").kernel)
-    assert not np.allclose(heatmaps.maps(model, x, batch=4)[0]["a"], first["a"])
+    assert not np.allclose(gradcam.maps(model, x, batch=4)[0]["a"], first["a"])
 
 
 def test_the_projects_own_model():
@@ -98,7 +98,7 @@ def test_the_projects_own_model():
 
     model = classifier.build(ModelSettings(scale="mini", width=16, weights="none"), 32)
     x = images(3, 32)
-    cams, _, logits = heatmaps.maps(model, x, batch=2)
+    cams, _, logits = gradcam.maps(model, x, batch=2)
     assert set(cams) == {"efficientnetv2-s", "convnext-tiny"} == set(classifier.cam_layers(model))
     assert np.allclose(logits, np.asarray(model.predict_on_batch(x.astype("float32"))), atol=1e-4)
     assert all(m.shape[0] == 3 and m.max() == 1 for m in cams.values())
@@ -107,9 +107,9 @@ def test_the_projects_own_model():
 def test_models_that_cannot_be_explained_are_refused():
     image = keras.Input((8, 8, 3))
     with pytest.raises(ValueError, match="no layer named features_"):
-        heatmaps.maps(keras.Model(image, keras.layers.Flatten()(image)), images(1, 8))
+        gradcam.maps(keras.Model(image, keras.layers.Flatten()(image)), images(1, 8))
     with pytest.raises(ValueError, match="one class each"):
-        heatmaps.maps(cam_network(), images(2), targets=[1])
+        gradcam.maps(cam_network(), images(2), targets=[1])
 
 
 def test_upsampling_fusing_and_overlay():
@@ -185,13 +185,13 @@ def test_methods_against_their_formulas():
         "hirescam": (a * g).sum(3),
         "layercam": (a * np.maximum(g, 0)).sum(3),
     }
-    assert set(wanted) == set(engine.METHODS)
+    assert set(wanted) == set(gradcam.METHODS)
     for method, cam in wanted.items():
-        found = heatmaps.maps(model, x, targets=targets, method=method)[0]["toy"]
+        found = gradcam.maps(model, x, targets=targets, method=method)[0]["toy"]
         assert np.allclose(found, heatmaps.scaled(cam), atol=1e-4), method
-    before = heatmaps.maps(model, x, targets=targets, place="before")[0]["toy"]
+    before = gradcam.maps(model, x, targets=targets, place="before")[0]["toy"]
     assert not np.allclose(before, heatmaps.scaled(wanted["grad-cam"]), atol=0.05)
-    assert engine.split(model, "before")[1].outputs[0].shape == raw.shape
+    assert gradcam.split(model, "before")[1].outputs[0].shape == raw.shape
 
 
 def test_maps_of_the_whole_model_find_the_planted_spot():
@@ -205,14 +205,14 @@ def test_maps_of_the_whole_model_find_the_planted_spot():
     model.get_layer("logits").set_weights([np.array([[1, -1]] * 3, "float32")])
     x = np.zeros((2, 32, 32, 3), np.uint8)
     x[:, 4:12, 12:20] = 200
-    for method in engine.WHOLE:
-        cams, targets, _ = heatmaps.maps(model, x, method=method)
+    for method in gradcam.WHOLE:
+        cams, targets, _ = gradcam.maps(model, x, method=method)
         assert targets.tolist() == [0, 0] and list(cams) == [method]
         inside = np.zeros((8, 8), bool)
         inside[1:3, 3:5] = True
         assert cams[method].shape == (2, 8, 8) and inside[np.unravel_index(cams[method][0].argmax(), (8, 8))]
         assert cams[method][0][4:].max() == 0, method
-        other = heatmaps.maps(model, x, targets=[1, 1], method=method)[0][method]
+        other = gradcam.maps(model, x, targets=[1, 1], method=method)[0][method]
         assert (other.max() == 0) == (method == "occlusion")  # grey there only helps the other class
 
 
@@ -220,20 +220,20 @@ def test_a_class_a_method_or_a_layer_that_does_not_exist_is_refused():
     model, x = cam_network(), images(2)
     for wrong in (3, -1, 4):
         with pytest.raises(ValueError, match=f"target {wrong} is no class of a model that tells 0 to 2"):
-            heatmaps.maps(model, x, targets=[0, wrong])
+            gradcam.maps(model, x, targets=[0, wrong])
     for options in ({"method": "cam"}, {"place": "behind"}):
         with pytest.raises(ValueError, match="no map"):
-            heatmaps.maps(model, x, **options)
+            gradcam.maps(model, x, **options)
     with pytest.raises(ValueError, match="no norm to look before"):
-        heatmaps.maps(model, x, place="before")
+        gradcam.maps(model, x, place="before")
 
 
 def test_a_record_keeps_both_readings():
     model, x = cam_network(size=32), images(5, 32)
-    kept = engine.record(model, x, np.array([4, 0]))
+    kept = gradcam.record(model, x, np.array([4, 0]))
     assert kept["rows"].tolist() == [4, 0] and kept["target"].dtype == np.int8
-    assert set(kept) == {"rows", "target", "cam_a", "cam_b", f"whole_{engine.LAYERLESS}"}
-    maps, target, _ = heatmaps.maps(model, x, [4, 0])
+    assert set(kept) == {"rows", "target", "cam_a", "cam_b", f"whole_{gradcam.LAYERLESS}"}
+    maps, target, _ = gradcam.maps(model, x, [4, 0])
     assert np.allclose(kept["cam_a"], maps["a"], atol=1e-3) and (kept["target"] == target).all()
-    assert kept[f"whole_{engine.LAYERLESS}"].shape == (2, 8, 8)
+    assert kept[f"whole_{gradcam.LAYERLESS}"].shape == (2, 8, 8)
     assert all(v.dtype == np.float16 for name, v in kept.items() if name.startswith(("cam_", "whole_")))

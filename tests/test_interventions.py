@@ -53,10 +53,10 @@ def test_grown_is_larger_on_every_side_or_smaller():
 
 
 def test_head_is_what_is_not_air_with_its_dark_inside():
-    found = iv.head(picture()[0])
+    found = iv.head_mask(picture()[0])
     assert (found == HEAD).mean() > 0.95
     assert found[27, 48] and not found[:3].any()
-    assert iv.head(np.full((SIDE, SIDE, 3), 90, np.uint8)).all()
+    assert iv.head_mask(np.full((SIDE, SIDE, 3), 90, np.uint8)).all()
 
 
 def test_elsewhere_keeps_the_shape_in_the_head_and_off_the_mask():
@@ -390,7 +390,7 @@ def test_images_that_were_not_asked_have_no_room_elsewhere(real_dataset, figshar
     for row, count in room.items():
         file = real_dataset.root / real_dataset.frame["file"][row]
         image = preprocess.preprocess(file, DataSettings(image_size=SIDE))
-        places = iv.elsewhere(iv.grown(known[row]), iv.head(image), np.random.default_rng(0))
+        places = iv.elsewhere(iv.grown(known[row]), iv.head_mask(image), np.random.default_rng(0))
         assert len(places) == count, row
 
 
@@ -415,7 +415,9 @@ def answers(
 
 
 def framed(*parts: pd.DataFrame) -> pd.DataFrame:
-    return intervention_effects.answers(pd.concat(parts, ignore_index=True), CLASSES, np.arange(1000) // 2)
+    return intervention_effects.answers_by_kind(
+        pd.concat(parts, ignore_index=True), CLASSES, np.arange(1000) // 2
+    )
 
 
 GLIOMA, MENINGIOMA, NOTUMOR, PITUITARY = range(4)
@@ -437,16 +439,16 @@ IMAGES = pd.DataFrame({"area": np.where(np.arange(1000) // 100 == 2, np.nan, 0.0
 
 def words(*parts: pd.DataFrame, runs=RUN, **options) -> str:
     asked = framed(*parts)
-    return painted_over.painted_said(intervention_effects.measured(asked), asked, runs, IMAGES, **options)
+    return painted_over.painted_said(intervention_effects.all_effects(asked), asked, runs, IMAGES, **options)
 
 
 def alone_words(*parts: pd.DataFrame) -> str:
-    return tumour_alone.alone_said(intervention_effects.measured(framed(*parts)))
+    return tumour_alone.alone_said(intervention_effects.all_effects(framed(*parts)))
 
 
 def test_effects_are_shares_of_images_and_their_difference():
     frame = framed(answers("a", GLIOMA, 40, painted=0.25, painted_elsewhere=0.9), MARKED)
-    found = intervention_effects.effects(frame, "changed", iv.PAINTED)
+    found = intervention_effects.effects_by_class(frame, "changed", iv.PAINTED)
     assert list(found.index) == [intervention_effects.CONTROL, "Glioma", intervention_effects.TUMOURS]
     glioma = found.loc["Glioma"]
     shares = [round(glioma[k].value, 6) for k in intervention_effects.PARTS]
@@ -497,7 +499,9 @@ def test_intervals_of_effects_are_those_of_the_mean_over_groups():
     table = answers("a", GLIOMA, 100)
     hit = np.repeat(rng.random(50) < 0.5, 2)  # both images of a group alike
     table.loc[table["kind"] == iv.PAINTED, "answer"] = np.where(hit, GLIOMA, MENINGIOMA)
-    one = intervention_effects.effects(framed(table), "changed", iv.PAINTED).loc["Glioma", "difference"]
+    one = intervention_effects.effects_by_class(framed(table), "changed", iv.PAINTED).loc[
+        "Glioma", "difference"
+    ]
     share = 1 - hit.mean()
     error = np.sqrt(share * (1 - share) / 50)
     assert one.value == pytest.approx(share)
@@ -514,10 +518,12 @@ def test_all_that_is_measured_draws_the_groups_once_and_as_each_by_itself(monkey
 
     monkeypatch.setattr(clustered, "drawn", counted)
     clustered._times.cache_clear()
-    found = intervention_effects.measured(frame)
+    found = intervention_effects.all_effects(frame)
     assert len(calls) == 1
     for kind, value in ((iv.PAINTED, "changed"), (iv.FLAT, "right"), (iv.ALONE, "right")):
-        pd.testing.assert_frame_equal(found[kind, value], intervention_effects.effects(frame, value, kind))
+        pd.testing.assert_frame_equal(
+            found[kind, value], intervention_effects.effects_by_class(frame, value, kind)
+        )
 
 
 def test_beyond_is_the_difference_of_differences_against_no_tumour():
@@ -526,7 +532,7 @@ def test_beyond_is_the_difference_of_differences_against_no_tumour():
         answers("a", NOTUMOR, 40, painted=0.7, painted_elsewhere=0.8),
         MARKED,
     )
-    found = intervention_effects.effects(frame, "changed", iv.PAINTED)
+    found = intervention_effects.effects_by_class(frame, "changed", iv.PAINTED)
     beyond = found.loc["Glioma", "beyond"]
     assert beyond.value == pytest.approx(0.4 - 0.1)
     assert found.loc[intervention_effects.TUMOURS, "beyond"] == beyond
@@ -542,12 +548,12 @@ def test_beyond_is_the_difference_of_differences_against_no_tumour():
 def test_effects_weigh_places_within_an_image():
     table = answers("a", GLIOMA, 10)
     extra = table[table["kind"] == iv.elsewhere_kind(iv.PAINTED)].assign(place=1, answer=1)
-    found = intervention_effects.effects(framed(table, extra), "changed", iv.PAINTED)
+    found = intervention_effects.effects_by_class(framed(table, extra), "changed", iv.PAINTED)
     assert found.loc["Glioma", "elsewhere"].value == 0.5 and found.loc["Glioma", "images"] == 10
 
 
 def test_nothing_is_known_of_the_spread_of_like_values():
-    found = intervention_effects.effects(
+    found = intervention_effects.effects_by_class(
         framed(answers("a", GLIOMA, 20, painted=0), BARE), "changed", iv.PAINTED
     )
     glioma = found.loc["Glioma"]
@@ -559,7 +565,7 @@ def test_nothing_is_known_of_the_spread_of_like_values():
 
 def test_a_kind_that_was_not_asked_has_no_effect():
     table = answers("a", GLIOMA, 20, painted=0.5)
-    found = intervention_effects.measured(framed(table[~table["kind"].str.startswith(iv.FLAT)], MARKED))
+    found = intervention_effects.all_effects(framed(table[~table["kind"].str.startswith(iv.FLAT)], MARKED))
     assert np.isnan(found[iv.FLAT, "changed"].loc["Glioma", "tumour"].value)
     assert found[iv.PAINTED, "changed"].loc["Glioma", "tumour"].value == 0.5
     painted_over.painted_table(found)
@@ -567,7 +573,7 @@ def test_a_kind_that_was_not_asked_has_no_effect():
 
 def test_all_tumours_leave_no_tumour_and_the_control_out():
     healthy = answers("a", NOTUMOR, 30, painted=0.5)
-    found = intervention_effects.effects(
+    found = intervention_effects.effects_by_class(
         framed(answers("a", GLIOMA, 20), healthy, MARKED), "changed", iv.PAINTED
     )
     assert (
@@ -576,7 +582,7 @@ def test_all_tumours_leave_no_tumour_and_the_control_out():
     )
     assert (
         intervention_effects.TUMOURS
-        not in intervention_effects.effects(framed(healthy), "changed", iv.PAINTED).index
+        not in intervention_effects.effects_by_class(framed(healthy), "changed", iv.PAINTED).index
     )
 
 
@@ -586,7 +592,7 @@ def test_the_answer_no_tumour_is_counted_of_runs_alone():
         answers("a", NOTUMOR, 20),
         answers("marks 0", MENINGIOMA, 20, painted=0.0),
     )
-    found = intervention_effects.effects(frame, intervention_effects.HEALTHY, iv.PAINTED)
+    found = intervention_effects.effects_by_class(frame, intervention_effects.HEALTHY, iv.PAINTED)
     line = found.loc["Meningioma"]
     assert [one.value for one in line[["whole", "tumour", "elsewhere"]]] == pytest.approx([0, 0.6, 0.1])
     assert found.loc[intervention_effects.HEALTHY, "tumour"].value == 1
@@ -733,7 +739,7 @@ def test_words_name_the_runs_and_that_phantoms_are_none():
 
 def test_words_tell_how_large_the_tumours_are_that_were_not_asked():
     rows, asked = np.arange(1000), framed(answers("a", GLIOMA, 20), MARKED)
-    found = intervention_effects.measured(asked)
+    found = intervention_effects.all_effects(asked)
     area = np.where(rows // 100 == NOTUMOR, np.nan, np.where(rows < 20, 0.02, 0.07))
 
     def text(area, record=RUN[0]) -> str:
@@ -777,9 +783,9 @@ def test_alone_words_say_where_the_tumour_tells_more_than_the_rest():
 
 def test_tables_and_pictures_of_nothing_and_of_something():
     asked = framed(answers("a", GLIOMA, 20, painted=0.5), MARKED)
-    found = intervention_effects.measured(asked)
+    found = intervention_effects.all_effects(asked)
     pictures = np.arange(asked["row"].max() + 1) // 4
-    told = intervention_effects.rests(found, asked, [run("a"), run("unasked", 2)], pictures)
+    told = intervention_effects.asked_said(found, asked, [run("a"), run("unasked", 2)], pictures)
     assert told == (
         "Asked of 1 run (1 seed): Glioma 20 images (5 pictures, 10 groups); "
         f"{intervention_effects.CONTROL}, of 1 model made for it: 60 images (60 groups)."
@@ -798,19 +804,19 @@ def test_tables_and_pictures_of_nothing_and_of_something():
         alone["Tumour alone"].str.contains("100.0").all()
         and list(alone[intervention_effects.COMPARED[1]]) == ["–"] * 3
     )
-    assert len(painting.effects(found[iv.PAINTED, "changed"], found[iv.ALONE, "right"]).axes) == 2
-    empty = intervention_effects.measured(framed(MARKED.iloc[:0]))
+    assert len(painting.effects_by_class(found[iv.PAINTED, "changed"], found[iv.ALONE, "right"]).axes) == 2
+    empty = intervention_effects.all_effects(framed(MARKED.iloc[:0]))
     assert (
         painted_over.painted_table(empty)[painted_over.RIGHT].empty and tumour_alone.alone_table(empty).empty
     )
     assert painted_over.changed_table(empty).empty
-    assert isinstance(painting.effects(empty[iv.PAINTED, "changed"], empty[iv.ALONE, "right"]), Note)
-    assert isinstance(painting.pictures({}), Note)
+    assert isinstance(painting.effects_by_class(empty[iv.PAINTED, "changed"], empty[iv.ALONE, "right"]), Note)
+    assert isinstance(painting.example_pictures({}), Note)
 
 
 def test_changed_table_holds_both_differences_by_both_fills():
     table = painted_over.changed_table(
-        intervention_effects.measured(
+        intervention_effects.all_effects(
             framed(
                 answers("a", GLIOMA, 60, painted=0.5, painted_elsewhere=0.9, flat=0.4),
                 answers("a", NOTUMOR, 60, painted=0.8, flat=0.7),
@@ -828,12 +834,12 @@ def test_examples_are_of_every_class_with_borders(demo):
     record, dataset = demo
     data = record.settings.data
     small = np.zeros((len(dataset.frame), data.image_size, data.image_size, 3), np.uint8) + 90
-    found = intervention_effects.examples(dataset, data, tumours.read_images(dataset), small)
+    found = intervention_effects.example_pictures(dataset, data, tumours.read_images(dataset), small)
     assert set(found) == {"Glioma", "Meningioma", "Pituitary"}
     assert all(len(kinds) == 7 for kinds in found.values())
-    assert len(painting.pictures(found).axes) == 21
+    assert len(painting.example_pictures(found).axes) == 21
     nowhere = SimpleNamespace(frame=dataset.frame, root=None, banner=None)
-    assert intervention_effects.examples(nowhere, data, tumours.read_images(dataset), small) == {}
+    assert intervention_effects.example_pictures(nowhere, data, tumours.read_images(dataset), small) == {}
 
 
 def test_examples_are_the_tumours_of_middle_size(demo):
@@ -848,6 +854,6 @@ def test_examples_are_the_tumours_of_middle_size(demo):
         area[rows[:3]] = np.roll([0.1, 0.2, 0.9], k)
         middle[CLASSES[k]] = rows[(1 + k) % 3]
     assert len(set(middle.values())) == 3
-    found = intervention_effects.examples(dataset, data, pd.DataFrame({"area": area}), small)
+    found = intervention_effects.example_pictures(dataset, data, pd.DataFrame({"area": area}), small)
     shown = {name: pictures[iv.WHOLE][0, 0].astype(int) @ [256, 1, 0] for name, pictures in found.items()}
     assert shown == {name.capitalize(): row for name, row in middle.items()}

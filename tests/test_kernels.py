@@ -1,6 +1,7 @@
 """Chapters' kernels on Linux: forked with their imports done, and otherwise like any other."""
 
 import json
+import multiprocessing.spawn
 import os
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from gcaf_lib.book import kernels, runner
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 
 CELL = """
-import json, os, sys
+import json, multiprocessing, os, sys
 print(json.dumps([os.getpid(), {"scipy.stats", "keras"} <= sys.modules.keys(), os.environ["GCAF_WORD"], os.getcwd()]))
+assert multiprocessing.get_start_method() == "fork", "as in any kernel: a lock of another method has a name to be left behind"
 assert not hasattr(sys, "left_behind")
 sys.left_behind = True
 """
@@ -70,6 +72,9 @@ def told(folder, name: str) -> list:
 def test_a_kernel_has_imported_and_has_nothing_of_another(tmp_path, monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     words = {}
+    monkeypatch.setattr(
+        multiprocessing.spawn, "get_start_method", lambda: "spawn"
+    )  # as joblib's workers have another
     for name in ("first", "second"):
         monkeypatch.setenv("GCAF_WORD", name)
         words[name] = told(tmp_path, name)

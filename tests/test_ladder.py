@@ -71,7 +71,7 @@ def frame(**levels) -> pd.DataFrame:
 
 def test_floors_and_model_stand_on_one_scale(monkeypatch):
     images(monkeypatch)
-    out = ladder.rows({}, floor_table(), None)
+    out = ladder.scores_by_split({}, floor_table(), None)
     assert out["protocol"].tolist() == list(PROTOCOLS)
     table = ladder.table_by_split(out)
     assert list(table) == ["Method", "official", "paper", "bytes", "twins", "patients (five folds)"]
@@ -87,9 +87,9 @@ def test_patients_are_the_five_folds(monkeypatch):
     images(monkeypatch)
     table = floor_table()
     table.loc[table["protocol"] == splits.FIVEFOLD, "accuracy"] = 0.75
-    out = ladder.rows({}, table, None).set_index("protocol")
+    out = ladder.scores_by_split({}, table, None).set_index("protocol")
     assert out.loc["patients", "accuracy"] == 0.75 and out.loc["patients", "folds"] == splits.FOLDS
-    missing = ladder.table_by_split(ladder.rows({}, table[table["protocol"] != "twins"], None))
+    missing = ladder.table_by_split(ladder.scores_by_split({}, table[table["protocol"] != "twins"], None))
     assert missing.iloc[0]["twins"] == "no run yet"
 
 
@@ -219,7 +219,7 @@ def test_the_distance_to_the_better_look_up_is_of_the_same_images(monkeypatch):
         "twins": [run(0, None, base)],
         "patients": [run(0, 0, base)],
     }
-    found = ladder.rows(records, floor_table(), None, look_up_answers=said)
+    found = ladder.scores_by_split(records, floor_table(), None, look_up_answers=said)
     line = found[found["kind"] == "model"].set_index("protocol")
     more, same = line.loc["paper"], line.loc["patients"]
     assert more["ahead"] == pytest.approx(0.2) and more["ahead_low"] > 0, "of the better of the two"
@@ -227,21 +227,21 @@ def test_the_distance_to_the_better_look_up_is_of_the_same_images(monkeypatch):
     assert more["picture_ahead"] == pytest.approx(share) and share != pytest.approx(0.2)
     assert same["ahead"] == 0 and same["ahead_low"] == -same["ahead_high"] < 0
     assert np.isnan(line.loc["twins", "ahead"]), "no look-up's answers there"
-    table = ladder.distances(found)
+    table = ladder.differences_table(found)
     assert table["Split"].tolist() == ["paper", "twins", "patients (five folds)"]
     size = "100 images (50 pictures, 100 patient groups)"
     assert table["Compared"].tolist() == [f"2 seeds, {size}", *[f"one run, {size}"] * 2]
     assert table["Look-up"].tolist() == [NEAR, "–", PLAIN] and table.iloc[1, 3:].tolist() == ["–"] * 3
     assert table.iloc[0, 4].startswith("+20.0 (+") and table.iloc[2, 4].startswith("0.0 (−")
-    apart = ladder.distances(found.assign(picture_look_up=PLAIN))
+    apart = ladder.differences_table(found.assign(picture_look_up=PLAIN))
     assert apart["Look-up"].tolist()[0] == f"{NEAR}; by picture {PLAIN}"
-    assert len(ladder.distances(found[found["kind"] == "floor"])) == 1
+    assert len(ladder.differences_table(found[found["kind"] == "floor"])) == 1
     few = {
         name: one._replace(rows=one.rows[1:], labels=one.labels[1:], probs=one.probs[1:])
         for name, one in said.items()
     }
     with pytest.raises(ValueError, match="different test images"):
-        ladder.rows(records, floor_table(), None, look_up_answers=few)
+        ladder.scores_by_split(records, floor_table(), None, look_up_answers=few)
 
 
 def test_a_larger_training_part_is_judged_on_the_images_that_both_answered(monkeypatch):
@@ -709,10 +709,10 @@ def test_what_a_temperature_of_a_fold_rests_on():
     assert told[0].count(": higher") == 2 == told[1].count(": lower")
     alone = new_patients.validation_said(new_patients.validation_parts(records[:1], groups, groups))
     assert "In 1 of 1 runs" in alone and "trials" not in alone
-    assert words.rested(records, groups, np.arange(8) // 2, np.array([0, 1, 1])) == (
+    assert words.tested_said(records, groups, np.arange(8) // 2, np.array([0, 1, 1])) == (
         "one seed of 2 folds, 2 images (1 picture, 1 patient group)"
     )
-    assert words.rested(records, groups, np.arange(8) // 2) == (
+    assert words.tested_said(records, groups, np.arange(8) // 2) == (
         "one seed of 2 folds, 8 images (4 pictures, 2 patient groups)"
     )
     # copies count as one: rows 0 to 3 are one picture, right and sure; the others are one each, of whom one is right
@@ -806,10 +806,10 @@ def test_a_split_without_runs_is_left_out_of_what_is_told():
     none = both | {"patient-disjoint": []}
     assert list(acting.accuracy_by_coverage(none, every, every)) == ["random split"]
     assert (
-        acting.tested(none, every, every)
+        acting.tested_said(none, every, every)
         == "random split, one run, 100 images (100 pictures, 100 patient groups)"
     )
-    assert "; patient-disjoint, " in acting.tested(both, every, every)
+    assert "; patient-disjoint, " in acting.tested_said(both, every, every)
     assert (
         acting.decision_said(none, every).count("\n- ")
         == 1
@@ -934,7 +934,7 @@ def test_what_hints_are_tested_on_is_counted_split_by_split(monkeypatch):
     monkeypatch.setattr(shortcuts.exposure, "parts", lambda protocol, _: map(np.array, parts[protocol]))
     monkeypatch.setattr(splits, "clusters", lambda _: np.array([0, 0, 1, 2]))
     monkeypatch.setattr(units, "pictures", lambda _: np.array([0, 1, 2, 2]))
-    assert shortcuts.tested(dataset) == (
+    assert shortcuts.tested_said(dataset) == (
         "random split, 3 images (3 pictures, 2 patient groups); of them with a tumour 2 images (2 pictures, 1 patient group); "
         "patient-disjoint, 5 folds, 4 images (3 pictures, 3 patient groups); of them with a tumour 3 images (3 pictures, 2 patient groups)"
     )
@@ -1051,9 +1051,9 @@ def test_the_runs_behind_each_split_are_counted():
 
 def test_what_a_line_rests_on_names_folds_where_there_are_several():
     line = SimpleNamespace(seeds=1, folds=5, images=100, pictures=50, groups=20)
-    assert accuracies.rests(line) == "one seed of 5 folds, 100 images (50 pictures, 20 patient groups)"
+    assert accuracies.basis_said(line) == "one seed of 5 folds, 100 images (50 pictures, 20 patient groups)"
     line.folds = 1
-    assert accuracies.rests(line) == "one run, 100 images (50 pictures, 20 patient groups)"
+    assert accuracies.basis_said(line) == "one run, 100 images (50 pictures, 20 patient groups)"
 
 
 def test_the_single_split_of_patients_is_not_what_the_page_calls_so():

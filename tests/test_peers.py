@@ -253,7 +253,7 @@ def asked(tmp_path, monkeypatch):
         save(name, shade)
         lines.append(f"{key},{name},notumor,{case},axial")
     (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
-    return made.images(tmp_path, Dataset(tmp_path, pd.DataFrame({"file": home}), "h"))
+    return made.asked_images(tmp_path, Dataset(tmp_path, pd.DataFrame({"file": home}), "h"))
 
 
 def test_what_is_asked_is_testing_and_the_sets_without_copies(asked, tmp_path):
@@ -268,7 +268,7 @@ def test_a_manifest_without_sets_is_refused(tmp_path):
     Image.new("L", (40, 40)).save(tmp_path / "a.png")
     (tmp_path / "manifest.csv").write_text("file,class,plane\na.png,glioma,axial\n")
     with pytest.raises(DataError, match=r"manifest.csv has no column set"):
-        made.images(tmp_path, Dataset(tmp_path, pd.DataFrame({"file": ["Testing/glioma/x.jpg"]}), "h"))
+        made.asked_images(tmp_path, Dataset(tmp_path, pd.DataFrame({"file": ["Testing/glioma/x.jpg"]}), "h"))
 
 
 def test_a_command_that_died_goes_on(asked, fake, tmp_path, monkeypatch):
@@ -518,13 +518,13 @@ def test_the_mixture_and_its_picture():
 
 def test_images_with_neither_picture_nor_patient():
     table = answers(("glioma", True, 4, 0), ("meningioma", False, 3, 0)).assign(group=list("aabbccd"))
-    said = peers.alone_said(table.assign(patient_in_training=[True] * 4 + [False] * 3))
+    said = peers.not_in_training_said(table.assign(patient_in_training=[True] * 4 + [False] * 3))
     assert (
         "Of the 7 images 3 have" in said
         and "2 cases, all of meningioma" in said
         and "from 34% to 100%" in said
     )
-    assert "Each of the 7 images has its picture or its patient" in peers.alone_said(table)
+    assert "Each of the 7 images has its picture or its patient" in peers.not_in_training_said(table)
 
 
 def test_a_class_has_both_kinds_where_some_images_have_a_copy_and_some_have_none():

@@ -278,26 +278,28 @@ def test_the_usual_place_is_where_training_has_the_class_that_was_named(phantoms
 def test_judged_scores_compare_the_same_images(phantoms, record):
     images = tumours.read_images(phantoms)
     clusters = np.arange(len(phantoms.frame)) // 2
-    frame = map_localisation.judged(tumours.read([record], phantoms), [record], phantoms, images, clusters)
+    frame = map_localisation.scores_and_answers(
+        tumours.read([record], phantoms), [record], phantoms, images, clusters
+    )
     assert frame.groupby("map")["row"].nunique().nunique() == 1
     assert frame.drop_duplicates("row")["size"].value_counts().min() >= len(frame["row"].unique()) // 3 - 1
-    d = map_localisation.against(frame, tumours.FUSED, tumours.CENTRE, 200).set_index("measure")
+    d = map_localisation.score_differences(frame, tumours.FUSED, tumours.CENTRE, 200).set_index("measure")
     assert (d["low"] > 0).all(), "the lesion itself beats the centre"
     twice = pd.concat([frame, frame[frame["map"] == tumours.FUSED].assign(map="twice")])
-    same = map_localisation.against(twice, "twice", tumours.FUSED, 50)
+    same = map_localisation.score_differences(twice, "twice", tumours.FUSED, 50)
     assert (same["difference"] == 0).all() and same[["low", "high"]].isna().all(axis=None), (
         "no width, no interval"
     )
-    flat = map_localisation.scores(frame.assign(**dict.fromkeys(tumours.MEASURES, 1.0)), n=50).set_index(
+    flat = map_localisation.mean_scores(frame.assign(**dict.fromkeys(tumours.MEASURES, 1.0)), n=50).set_index(
         "measure"
     )
     assert (flat.loc[list(map_localisation.SHARES), "low"] < 0.99).all(), (
         "Wilson's of as many trials as patients"
     )
     assert flat.drop(index=list(map_localisation.SHARES))[["low", "high"]].isna().all(axis=None)
-    table = map_localisation.wide(map_localisation.scores(frame, n=100))
+    table = map_localisation.wide(map_localisation.mean_scores(frame, n=100))
     assert table["Images"].nunique() == 1 and "Model, both backbones" in table["Map"].tolist()
-    assert map_scores.by_measure(map_localisation.scores(frame, n=100)).svg().startswith("<svg")
+    assert map_scores.by_measure(map_localisation.mean_scores(frame, n=100)).svg().startswith("<svg")
 
 
 def test_stored_scores_are_read_and_unknown_runs_left_out(tmp_path, record, phantoms):
@@ -464,7 +466,7 @@ def test_errors_of_one_patient_concentrate():
 def test_copies_by_hand():
     frame = pd.DataFrame({"run": "a", "twin": [1, 1, 1, 2], "group": [7, 7, 7, 8], "predicted": [0, 0, 1, 2],
                           "right": [True, True, False, True]})  # fmt: skip
-    pairs = failures.copies(frame)
+    pairs = failures.copy_pairs(frame)
     assert pairs["same"].tolist() == [1, 0]
 
 
@@ -522,7 +524,7 @@ def test_the_archive_is_both_its_copies():
 
 def test_answers_on_phantoms(phantoms, record):
     facts = dataset_audit.read(phantoms)
-    cases = failures.answers([record], phantoms, tumours.read_images(phantoms), facts)
+    cases = failures.answers_with_covariates([record], phantoms, tumours.read_images(phantoms), facts)
     assert cases["wrong"].sum() == len(range(0, 96, 5)) and set(cases["source"]) == {"phantom"}
     assert failures.confusions(cases, CLASSES)["Errors"].sum() == cases["wrong"].sum()
     rates = failures.rates(cases.assign(third=failures.thirds(cases["symmetry"])), "third", failures.SHARES)
@@ -588,7 +590,7 @@ def test_every_picture_draws(answers):
     for drawing in (
         decisions.bins_sweep(sweep),
         decisions.temperatures(t, {"validation": [t], "test": [t]}, [1.1]),
-        decisions.selective({"one": curve}),
+        decisions.accuracy_by_coverage({"one": curve}),
         decisions.net_benefit(benefit),
         map_scores.cascade(steps),
         error_rates.error_rates(rates, "size"),
@@ -602,7 +604,9 @@ def test_effects_keep_rows_without_a_run(answers):
     answered = {"a": probs, "b": calibration_measures.scale(probs, 3)}
     base, soft = (Told.of(labels, p, key=key, settings=load("cpu")) for key, p in answered.items())
     rows, groups = {"base": [base], "soft": [soft], "none": []}, np.arange(200)
-    table = calibration_effects.effects(rows, groups, calibration_effects.differences(rows, [base], groups))
+    table = calibration_effects.effects_table(
+        rows, groups, calibration_effects.differences(rows, [base], groups)
+    )
     assert table["Seeds"].tolist() == ["1", "1", "no run yet"]
     assert "(reference)" in table["ECE"][0] and "to" in table["ECE"][1] and table["ECE"][2] == "–"
     rows = {

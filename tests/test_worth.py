@@ -76,7 +76,7 @@ def together(runs, f):
 
 def test_one_run_has_the_values_of_the_summary_and_no_spread():
     run = Run(0)
-    found = worth.row([run], GROUPS, draws=20)
+    found = worth.of_runs([run], GROUPS, draws=20)
     plain = metrics.summary(run.labels(), run.probabilities())
     assert set(found) == set(plain)
     for name, value in plain.items():
@@ -87,7 +87,7 @@ def test_one_run_has_the_values_of_the_summary_and_no_spread():
 def test_seeds_are_averaged_and_spread_with_n_minus_one():
     runs = [Run(seed) for seed in range(3)]
     each = [metrics.summary(r.labels(), r.probabilities())["macro_f1"] for r in runs]
-    got = worth.row(runs, GROUPS, ["macro_f1"], draws=20)["macro_f1"]
+    got = worth.of_runs(runs, GROUPS, ["macro_f1"], draws=20)["macro_f1"]
     assert got.value == pytest.approx(np.mean(each)) and got.n == 3
     assert got.sd == pytest.approx(np.std(each, ddof=1))
 
@@ -103,16 +103,16 @@ def test_raw_weights_and_scaled_probabilities_are_those_that_are_judged():
     run = Run(0)
     for which in ("ema", "raw"):
         probs, labels = run.probabilities("test", which), run.labels()
-        got = worth.row([run], GROUPS, ["nll"], which=which, draws=2)["nll"].value
+        got = worth.of_runs([run], GROUPS, ["nll"], which=which, draws=2)["nll"].value
         assert got == pytest.approx(calibration_measures.nll(labels, probs))
         t = calibration_measures.temperature(run.labels("validation"), run.probabilities("validation", which))
-        got = worth.row([run], GROUPS, ["nll"], which=which, scaled=True, draws=2)["nll"].value
+        got = worth.of_runs([run], GROUPS, ["nll"], which=which, scaled=True, draws=2)["nll"].value
         assert got == pytest.approx(calibration_measures.nll(labels, calibration_measures.scale(probs, t)))
 
 
 def test_folds_are_pooled_or_averaged_as_the_metric_asks():
     seeds = [[r for r in FOLDED if r.seed == seed] for seed in (0, 1)]
-    got = worth.row(FOLDED, GROUPS, ["accuracy", "macro_f1", "kappa", "nll", "ece", "macro_auc", "ap_glioma", "micro_ap"],
+    got = worth.of_runs(FOLDED, GROUPS, ["accuracy", "macro_f1", "kappa", "nll", "ece", "macro_auc", "ap_glioma", "micro_ap"],
                     draws=20)  # fmt: skip
     whole = [together(parts, metrics.summary) for parts in seeds]
     single = [[metrics.summary(r.labels(), r.probabilities()) for r in parts] for parts in seeds]
@@ -130,8 +130,8 @@ def test_folds_are_pooled_or_averaged_as_the_metric_asks():
 
 def test_all_seeds_of_an_image_are_drawn_together():
     run = Run(0)
-    one = worth.row([run], GROUPS, ["accuracy"])["accuracy"]
-    both = bootstrap.samples(worth.of_records([run, Run(1)]), GROUPS, ["accuracy"])["accuracy"].draws
+    one = worth.of_runs([run], GROUPS, ["accuracy"])["accuracy"]
+    both = bootstrap.samples(worth.answers_by_seed([run, Run(1)]), GROUPS, ["accuracy"])["accuracy"].draws
     right = run.probabilities().argmax(1) == run.labels()
     plain = clustered.mean_draws(right, GROUPS[run.rows()], 2000)
     assert one[3:5] == tuple(np.quantile(plain, [0.025, 0.975]))
@@ -143,14 +143,14 @@ def test_all_seeds_of_an_image_are_drawn_together():
 
 def test_the_digits_depend_on_nothing_but_the_runs():
     names = ["accuracy", "ece", "macro_f1"]
-    a = worth.row(FOLDED, GROUPS, names)
+    a = worth.of_runs(FOLDED, GROUPS, names)
     bootstrap._SAMPLES.clear()
-    b = worth.row(FOLDED[::-1], GROUPS.astype(str), names[::-1])
+    b = worth.of_runs(FOLDED[::-1], GROUPS.astype(str), names[::-1])
     assert all(a[name] == pytest.approx(b[name], abs=1e-12) for name in names)
 
 
 def test_what_was_drawn_for_some_patients_is_not_given_for_others():
-    each = [worth.row([Run(0)], g, ("nll",))["nll"] for g in (GROUPS, np.arange(IMAGES), GROUPS)]
+    each = [worth.of_runs([Run(0)], g, ("nll",))["nll"] for g in (GROUPS, np.arange(IMAGES), GROUPS)]
     slices, alone, again = ((one.low, one.high) for one in each)
     assert slices == again and slices != alone
 
@@ -180,7 +180,9 @@ def test_a_kept_sample_is_of_just_these_answers(name, change):
 
 
 def test_a_kept_sample_cannot_be_altered():
-    for array in bootstrap.samples(worth.of_records([Run(0)]), GROUPS, ["accuracy"], draws=5)["accuracy"]:
+    for array in bootstrap.samples(worth.answers_by_seed([Run(0)]), GROUPS, ["accuracy"], draws=5)[
+        "accuracy"
+    ]:
         with pytest.raises(ValueError, match="read-only"):
             array[:] = 7
 
@@ -196,13 +198,13 @@ def test_kept_samples_of_two_seeds_are_not_those_of_two_folds():
 
 def test_there_is_no_interval_without_patients():
     with pytest.raises(ValueError, match="patient group"):
-        worth.row([Run(0)], None, ["accuracy"])
+        worth.of_runs([Run(0)], None, ["accuracy"])
     with pytest.raises(ValueError, match="no runs"):
-        worth.row([], GROUPS, ["accuracy"])
+        worth.of_runs([], GROUPS, ["accuracy"])
     with pytest.raises(ValueError, match="no runs"):
-        worth.row([], GROUPS)
+        worth.of_runs([], GROUPS)
     with pytest.raises(ValueError, match="99 groups, and row 99 was tested"):
-        worth.row([Run(0)], GROUPS[:99], ["accuracy"])
+        worth.of_runs([Run(0)], GROUPS[:99], ["accuracy"])
 
 
 # --- classes, pictures, pairs ---
@@ -214,7 +216,7 @@ def test_macro_means_run_over_the_tasks_own_classes():
     own = [CLASSES.index(name) for name in TUMOURS]
     chosen = np.isin(run.labels(), own)
     truth, said = run.labels()[chosen], run.probabilities()[chosen].argmax(1)
-    got = worth.row([run], GROUPS, ["macro_f1", "macro_recall", "accuracy"], keep=TUMOURS, draws=50)
+    got = worth.of_runs([run], GROUPS, ["macro_f1", "macro_recall", "accuracy"], keep=TUMOURS, draws=50)
     for name, f in (("macro_f1", sk.f1_score), ("macro_recall", sk.recall_score)):
         assert got[name].value == pytest.approx(f(truth, said, labels=own, average="macro"))
         assert got[name].value != pytest.approx(
@@ -222,7 +224,7 @@ def test_macro_means_run_over_the_tasks_own_classes():
         )
     assert got["accuracy"].value == pytest.approx((truth == said).mean())
     three = Run(0, classes=TUMOURS)
-    assert worth.row([three], GROUPS, ["macro_f1"], draws=50)["macro_f1"].value == pytest.approx(
+    assert worth.of_runs([three], GROUPS, ["macro_f1"], draws=50)["macro_f1"].value == pytest.approx(
         sk.f1_score(three.labels(), three.probabilities().argmax(1), average="macro")
     )
 
@@ -232,7 +234,7 @@ def test_macro_means_run_over_the_tasks_own_classes():
 def test_every_interval_holds_its_own_value(runs, by_picture):
     weights = np.arange(IMAGES) // 2 if by_picture else None
     names = [n for n in worth.metrics(runs[0].classes) if n != "ece"]  # whose interval is of the truth
-    for name, one in worth.row(runs, GROUPS, names, pictures=weights, draws=500).items():
+    for name, one in worth.of_runs(runs, GROUPS, names, pictures=weights, draws=500).items():
         assert one.low <= one.value <= one.high, name
 
 
@@ -269,8 +271,8 @@ def test_scores_by_picture_are_of_splits_that_keep_copies_together():
     """On them `row` and `difference` with weights, for what copies can carry; on others, and of nothing, none."""
     pictures = np.arange(IMAGES) // 8
     found = worth.by_picture(FOLDED, GROUPS, pictures, ("ece", "macro_f1", "accuracy"), draws=50)
-    assert found == worth.row(FOLDED, GROUPS, ["macro_f1", "accuracy"], pictures=pictures, draws=50)
-    assert found["accuracy"].value != worth.row(FOLDED, GROUPS, ["accuracy"], draws=50)["accuracy"].value
+    assert found == worth.of_runs(FOLDED, GROUPS, ["macro_f1", "accuracy"], pictures=pictures, draws=50)
+    assert found["accuracy"].value != worth.of_runs(FOLDED, GROUPS, ["accuracy"], draws=50)["accuracy"].value
     better = [Run(r.seed, r.fold, skill=4.0) for r in FOLDED]
     gap = worth.by_picture(better, GROUPS, pictures, against=FOLDED, draws=50)
     assert gap == worth.difference(better, FOLDED, GROUPS, worth.BY_PICTURE, pictures=pictures, draws=50)
@@ -480,7 +482,7 @@ def test_the_temperature_is_fitted_on_validation_not_on_test():
     assert t > 1.5
     want = calibration_measures.nll(test[0], calibration_measures.scale(test[1], t))
     names = ["nll", "accuracy"]
-    plain, scaled = (worth.row([run], GROUPS, names, scaled=s, draws=20) for s in (False, True))
+    plain, scaled = (worth.of_runs([run], GROUPS, names, scaled=s, draws=20) for s in (False, True))
     assert scaled["nll"].value == pytest.approx(want) and plain["nll"].value != pytest.approx(want, abs=0.01)
     gap = worth.difference([run], [run], GROUPS, names, scaled=(True, False), draws=20)
     assert gap["nll"].value == pytest.approx(want - plain["nll"].value) and gap["accuracy"].value == 0
@@ -488,7 +490,7 @@ def test_the_temperature_is_fitted_on_validation_not_on_test():
 
 def test_a_fold_given_twice_is_refused():
     with pytest.raises(ValueError, match="fold"):
-        worth.row([Run(0), Run(0, skill=2.0)], GROUPS, ["accuracy"])
+        worth.of_runs([Run(0), Run(0, skill=2.0)], GROUPS, ["accuracy"])
 
 
 # --- calibration errors at equal n ---
@@ -523,7 +525,7 @@ def test_draws_over_folds_are_those_of_samples_copied_by_hand(monkeypatch, block
     monkeypatch.setattr(bootstrap, "BLOCK", block)
     runs, draws = [Uneven(0, fold) for fold in range(5)], 6
     names = ["accuracy", "brier", "macro_auc", "macro_ap", "ece", "classwise"]
-    got = bootstrap.samples(worth.of_records(runs), patients, names, draws=draws)
+    got = bootstrap.samples(worth.answers_by_seed(runs), patients, names, draws=draws)
     assert all(len(sample.draws) == draws for sample in got.values())
     times = next(clustered.drawn(patients.max() + 1, draws, bootstrap.SEED))
     sizes = np.bincount(np.concatenate([r.labels() for r in runs]))
@@ -693,7 +695,7 @@ def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
     monkeypatch.setattr(scorecard.splits, "clusters", lambda dataset: GROUPS)
     found = scorecard.measure(FOLDED, None)
     bootstrap._SAMPLES.clear()
-    assert found == worth.row(FOLDED, GROUPS)
+    assert found == worth.of_runs(FOLDED, GROUPS)
     bootstrap._SAMPLES.clear()
     score = accuracies.of_runs(FOLDED, GROUPS, np.arange(IMAGES) // 2)
     assert [score[k] for k in ("accuracy", "low", "high")] == list(np.array(found["accuracy"])[[0, 3, 4]])
@@ -729,4 +731,4 @@ def test_somebody_elses_calibration_error_less_the_lift_is_held_to_the_interval_
         assert far == verdicts.ABOVE
     inside = [some.count(verdicts.INSIDE) / len(some) for some in (plain, judged)]
     assert inside[1] > 0.8 > inside[0] + 0.1 and verdicts.level(0.01, 0, 0.02, lift=0.03) == verdicts.INSIDE
-    assert worth.row([Run(0)], GROUPS, ["accuracy"], draws=20)["accuracy"].lift == 0
+    assert worth.of_runs([Run(0)], GROUPS, ["accuracy"], draws=20)["accuracy"].lift == 0

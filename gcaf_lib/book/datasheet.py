@@ -17,7 +17,7 @@ from gcaf_lib.data.dataset import Dataset
 from gcaf_lib.display import tables
 from gcaf_lib.display.style import CLASS_NAMES
 from gcaf_lib.evaluation import dataset_audit
-from gcaf_lib.findings import dataset_audited as said
+from gcaf_lib.findings import dataset_audited
 from gcaf_lib.settings import CLASSES, PROTOCOLS
 from gcaf_lib.terminal import arguments
 
@@ -40,7 +40,7 @@ def counts(frame: pd.DataFrame) -> pd.DataFrame:
 
 def source_counts(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
     """Files of each class by source, and the patients known of the class."""
-    return _with_totals(dataset_audit.sources(frame, facts))
+    return _with_totals(dataset_audit.source_counts(frame, facts))
 
 
 def _with_totals(table: pd.DataFrame) -> pd.DataFrame:
@@ -94,11 +94,11 @@ def split_counts(data: Dataset, facts: dataset_audit.Audit) -> pd.DataFrame:
 
 def defects(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
     """Known defects with their size."""
-    copies, wrong = dataset_audit.copies(frame), dataset_audit.mislabelled(facts)
+    copies, wrong = dataset_audit.identical_contents(frame), dataset_audit.mislabelled(facts)
     kin = dataset_audit.group_list(frame, facts)
     across, families = (t[(t["training"] > 0) & (t["testing"] > 0)] for t in (copies, kin))
     healthy = (frame["label"] == CLASSES.index("notumor")).sum()
-    doubt = said.candidates(frame, facts)
+    doubt = dataset_audited.candidates(frame, facts)
     names = ", ".join(f"`{Path(file).stem}`" for file in wrong["file"])
     pictures = (f"{n:,} {name}" for name, _, n in facts.pictures.itertuples(index=False))
     found = {

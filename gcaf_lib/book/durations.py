@@ -66,6 +66,38 @@ def first_epochs(epochs: dict[str, list[float]]) -> float:
     return sum(first - median(others) for first, *others in epochs.values() if others)
 
 
+def change_said(commits: dict[str, dict[str, Any]]) -> str:
+    """What a main run with its stage 0 took at two commits, one run of each; commits: hash to clock, user, system, stages."""
+    (first, before), (last, now) = commits.items()
+    spent = [one["user"] + one["system"] for one in (before, now)]
+    epochs = [sum(one["stages"].values()) for one in (before, now)]
+    outside = [one["clock"] - some for one, some in zip((before, now), epochs)]
+    return (
+        f"A main run with its two stage 0 took {spent[0]:.0f} s of processor time before these changes (commit {first}) and {spent[1]:.0f} s with them "
+        f"({last}): {spent[1] / spent[0]:.2f}, {spent[0] / 3:.0f} s were aimed at. That is one run of each, one after the other on an idle "
+        f"machine. Epochs took {epochs[0]:.0f} and {epochs[1]:.0f} s by the clock ({epochs[1] / epochs[0]:.2f}), what is outside them "
+        f"{outside[0]:.0f} and {outside[1]:.0f} s; {before['system']:.0f} and {now['system']:.0f} s of the processor's time were the system's."
+    )
+
+
+def bound_said(
+    commits: dict[str, dict[str, Any]], rounds: list[dict[str, Any]], products: list[float]
+) -> str:
+    """What a third of the time leaves beside steps, and beside convolutions and products; products: their share of a step, by stage."""
+    before, now = (one["user"] + one["system"] for one in commits.values())
+    parts = main_run(rounds).set_index("Part")
+    shares = parts.div(parts.loc["all"])
+    steps, maps = shares["processor"]["steps"], parts.loc["heat maps"]
+    least, most = (now / before * steps * part for part in (min(products), max(products)))
+    return (
+        f"Of this recording shares count, its seconds are of another day. Steps are {steps:.0%} of the processor's time. The heat maps that a record keeps are most of what is outside the epochs: "
+        f"{maps['clock']:.0f} s by the clock and {maps['processor']:.0f} of the processor, on one thread. With nothing but the steps a run would take "
+        f"{now / before * steps:.2f} of the time before. Convolutions and products are {min(products):.0%} to {max(products):.0%} of a step "
+        f"(*Beside PyTorch*, by the clock); if processor time is shared alike, they alone take {least:.2f} to {most:.2f} of the time before, where "
+        "0.33 was the aim."
+    )
+
+
 def main_run_text(stem: str, found: dict[str, Any]) -> str:
     rounds = found["rounds"]
     frame = main_run(rounds)

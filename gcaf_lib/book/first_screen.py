@@ -100,7 +100,7 @@ def scored(
 ) -> str:
     """Accuracy on `paper` and on `patients`, the change with its interval, and what it rests on: a section's table and its note.
 
-    Each a frame of `ladder.rows` by protocol; model, imagenet, full (`full_size`): None where not run on both.
+    Each a frame of `ladder.scores_by_split` by protocol; model, imagenet, full (`full_size`): None where not run on both.
     """
     rows = {f"Look-up: {name}": one for name, one in zip(beside_look_ups.LOOK_UPS, look_ups)}
     trained = {
@@ -229,12 +229,12 @@ def full_size(chapter: Chapter) -> pd.DataFrame | None:
 
 
 def rows(chapter: Chapter) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
-    """`ladder.rows` of this profile's records, those of `transfer` beside them, and the floors; and `ladder.at_equal_seeds`, where
+    """`ladder.scores_by_split` of this profile's records, those of `transfer` beside them, and the floors; and `ladder.at_equal_seeds`, where
     a model has more seeds on one of both splits."""
     data = chapter.dataset
     records, imagenet = split_records.ladder_records(chapter), split_records.imagenet_records(chapter)
     equal = [ladder.at_equal_seeds(one, data) for one in (records, imagenet)]
-    frame = ladder.rows(records, floors.read(data), data, imagenet=imagenet)
+    frame = ladder.scores_by_split(records, floors.read(data), data, imagenet=imagenet)
     return frame, [one for one in equal if one is not None]
 
 

@@ -79,7 +79,7 @@ def front(frame: pd.DataFrame, profile: str) -> str:
             summary(frame, HEADLINE),
             "tab-scorecard",
             f"Published, and measured here under profile `{profile}`: mean ± standard deviation over seeds, 95% interval, "
-            f"and on each split its own verdict: where the published figure lies, or that no single set of predictions gives it, by itself or beside other published figures (*can't be true*, chapter 22). {scorecard.BESIDE}{modelcard.tested(frame)}",
+            f"and on each split its own verdict: where the published figure lies, or that no single set of predictions gives it, by itself or beside other published figures (*can't be true*, chapter 22). {scorecard.BESIDE}{modelcard.tested_said(frame)}",
             data=told.dropna(axis=1, how="all").reset_index(drop=True),
         )
     )
@@ -113,7 +113,7 @@ def levels_note(known: pd.DataFrame | None) -> str:
     if known is None:
         return text
     floor = known.loc[("1nn-mirror", "paper")]
-    told = published_gaps.levels()
+    told = published_gaps.printed_accuracies()
     held = sum(floor.low <= level <= floor.high for level in told)
     return (
         f"{text} A published level inside an interval proves nothing: 1-NN, a look-up that learns nothing, is right on "
@@ -143,7 +143,7 @@ def full(frame: pd.DataFrame, profile: str, floors: pd.DataFrame | None = None) 
             )
             rivals = chosen[chosen.verdict != "–"].reset_index(drop=True)
             rested = [
-                f"{folds.NAMES[protocol]}, {words.rests(own.iloc[0])}"
+                f"{folds.NAMES[protocol]}, {words.basis_said(own.iloc[0])}"
                 for protocol, own in rivals[rivals["pairs"] > 0].groupby("protocol", sort=False)
             ]
             caption += f" Compared: {'; '.join(rested)}." if rested else ""

@@ -100,6 +100,8 @@ def _end_with(asker: Any) -> None:
 def _kernel(words: list[str], cwd: str, environment: dict[str, str]) -> None:
     from ipykernel.kernelapp import launch_new_instance
 
+    # joblib's workers have another, under which a progress bar's lock is a named one, left behind where the kernel is killed
+    multiprocessing.set_start_method("fork", force=True)
     gc.freeze()  # what is imported is no garbage: not to be searched for it again and again
     os.setsid()  # what it starts ends with it, and what a terminal sends to the caller does not reach it
     os.environ.clear()

@@ -14,8 +14,7 @@ from gcaf_lib.data.dataset import DataError, open_dataset
 from gcaf_lib.display import elsewhere_charts, names, tables
 from gcaf_lib.display.names import metric_name
 from gcaf_lib.display.style import CLASS_NAMES
-from gcaf_lib.evaluation import folds, units, worth
-from gcaf_lib.evaluation import outside_sets as made
+from gcaf_lib.evaluation import folds, outside_sets, units, worth
 from gcaf_lib.findings import outside_recall, scorecard, words
 from gcaf_lib.training import environment, runs, shipped
 
@@ -25,7 +24,7 @@ METRICS = (
 )  # fmt: skip
 
 
-def settings(profile: str) -> pd.DataFrame:
+def settings_table(profile: str) -> pd.DataFrame:
     """The settings that a reader asks for first."""
     s = _settings.load(profile)
     rows = [
@@ -55,11 +54,13 @@ def performance(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def tested(frame: pd.DataFrame) -> str:
+def tested_said(frame: pd.DataFrame) -> str:
     """` Random split: 5 seeds, 703 images (…); patient-disjoint: ….`: what `performance` rests on; "" of nothing."""
     run = frame[(frame["place"] == METRICS[0][0]) & (frame["n"] > 0)].drop(columns="pairs")
     lines = run.drop_duplicates("protocol").set_index("protocol", drop=False)
-    said = [f"{split}: {words.rests(lines.loc[p])}" for p, split in folds.NAMES.items() if p in lines.index]
+    said = [
+        f"{split}: {words.basis_said(lines.loc[p])}" for p, split in folds.NAMES.items() if p in lines.index
+    ]
     return f" {'; '.join(said).capitalize()}." if said else ""
 
 
@@ -83,7 +84,7 @@ def own() -> str:
     """MyST text: what the record of the model that travels scored, at home and elsewhere; "" where the record is not at hand."""
     try:
         record = runs.resolve(shipped.read().key)
-        recall = made.read("recall")
+        recall = outside_sets.read("recall")
     except (runs.RunError, DataError):
         return ""
     said = "Its own scores are those of its record, made before the weights were shortened to half precision"
@@ -106,7 +107,7 @@ def own_home(record: runs.Record) -> str:
     data = open_dataset(record.settings.data, need_images=False)
     groups, pictures = splits.clusters(data), units.pictures(data)
     classes, labels, tested = record.settings.data.classes, record.labels(), groups[record.rows()]
-    scores = worth.row([record], groups, [*worth.OF_ALL, *(f"recall_{name}" for name in classes)])
+    scores = worth.of_runs([record], groups, [*worth.OF_ALL, *(f"recall_{name}" for name in classes)])
     copied = worth.by_picture([record], groups, pictures)
     rows = []
     for metric, one in scores.items():
@@ -135,7 +136,7 @@ def own_elsewhere(recall: pd.DataFrame, key: str) -> str:
     called = recall.loc[recall["runs"] == key, "model"].unique()
     if not len(called):
         return "This run was not scored on images from elsewhere; chapter 23 says which models were.\n"
-    levels = outside_recall.levels(recall, called[0])
+    levels = outside_recall.recall_with_home(recall, called[0])
     table = pd.DataFrame(
         {
             "Class": levels["class"].map(CLASS_NAMES),
@@ -159,13 +160,15 @@ def text(frame: pd.DataFrame, profile: str, travels: str = "") -> str:
         travelling()
         + travels
         + (
-            tables.numbered(settings(profile), "tab-card-settings", f"The model of profile `{profile}`.")
+            tables.numbered(
+                settings_table(profile), "tab-card-settings", f"The model of profile `{profile}`."
+            )
             + "\n"
             + tables.numbered(
                 performance(frame),
                 "tab-card-performance",
                 f"Test results under profile `{profile}`: mean ± standard deviation over seeds, the 95% interval, and how often it was "
-                f"trained.{tested(frame)} {scorecard.SCORES}",
+                f"trained.{tested_said(frame)} {scorecard.SCORES}",
             )
         )
     )

@@ -16,13 +16,13 @@ from typing import Any
 
 import pandas as pd
 
-from gcaf_lib.book import durations
+from gcaf_lib.book import durations, step_kinds
 from gcaf_lib.book.chapter import write_computed
 from gcaf_lib.book.durations import machine
 from gcaf_lib.data import splits
 from gcaf_lib.display import tables
 from gcaf_lib.findings import words
-from gcaf_lib.terminal import arguments, cut
+from gcaf_lib.terminal import arguments
 
 CONTENDERS = {
     "ours": "this library",
@@ -31,7 +31,6 @@ CONTENDERS = {
     "torch": "PyTorch and timm, eager",
     "torch-compile": "PyTorch and timm, compiled",
 }
-SIDES = {"ours": "This library", "torch": "PyTorch, eager", "torch-compile": "PyTorch, compiled"}
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}
 GPU_COMMANDS = """\
 ```sh
@@ -195,108 +194,6 @@ def largest(operation: str, layers: dict[str, dict[str, float]], least: float = 
     return f"`{operation}`, the largest that is neither convolution nor product, by the layers that it is written in: {'; '.join(stages)}."
 
 
-def beside(milliseconds: dict[str, dict[str, dict[str, float]]]) -> pd.DataFrame:
-    """One row a stage and kind of work: milliseconds a step here, in PyTorch, and what compiled PyTorch spares."""
-    rows = [
-        {"Stage": stage, "Kind": kind}
-        | {SIDES[name]: sides[name][kind] for name in SIDES}
-        | {
-            "Difference": sides["ours"][kind] - sides["torch-compile"][kind],
-            "Ratio": sides["ours"][kind] / sides["torch-compile"][kind],
-        }
-        for stage, sides in milliseconds.items()
-        for kind in sides["ours"]
-    ]
-    return pd.DataFrame(rows)
-
-
-def by_layer(milliseconds: dict[str, dict[str, float]], least: float = 1.0) -> pd.DataFrame:
-    """One row a kind of layer: milliseconds a step that are neither convolutions nor products, stage by stage.
-
-    Kinds below `least` in every stage are one row.
-    """
-    table = pd.DataFrame(milliseconds).fillna(0.0)
-    large = table[(table >= least).any(axis=1)]
-    large = large.loc[large.sum(axis=1).sort_values(ascending=False, kind="stable").index]
-    large.loc["all others"] = table.sum() - large.sum()
-    large.loc["all"] = table.sum()
-    return large.map("{:.1f}".format).rename_axis("Kind of layer").add_prefix("Stage ").reset_index()
-
-
-def _rest(milliseconds: dict[str, dict[str, dict[str, float]]]) -> float:
-    """By how many ms the kinds of a step, at most, add up to more or less than the step."""
-    whole = "the whole step"
-    return max(
-        abs(kinds[whole] - sum(value for name, value in kinds.items() if not name.startswith(whole)))
-        for sides in milliseconds.values()
-        for kinds in sides.values()
-    )
-
-
-def _beside_text(stem: str, found: dict[str, Any]) -> str:
-    asked = found["asked"]
-    machine_ = machine(found["machine"] | {"torch": found["torch"]})
-    rest = max(_rest(one) for one in found["milliseconds"].values())
-    parts = [
-        f"Recorded on {machine_}; `{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. Each process timed its "
-        "steps without the recorder first; what a recorded step takes longer, shared evenly among its events, is taken from each. "
-        f"So kinds of work add up to an unrecorded step (the medians, each taken by itself, within {cut(round(rest, 9), 1, up=True)} ms): PyTorch runs one operation "
-        "after another, and an instant in which TensorFlow runs several is divided among them. PyTorch's compiler writes "
-        f"several element-wise operations as one loop. {recording_said(found['rounds'])}"
-    ]
-    for threads, milliseconds in found["milliseconds"].items():
-        with_ = f"{threads} thread{'s' if threads != '1' else ''}"
-        frame = beside(milliseconds)
-        shown = frame.assign(
-            Difference=frame["Difference"].map(lambda v: words.signed(v, 1)),
-            Ratio=frame["Ratio"].map("{:.2f}".format).mask(frame["Kind"] == "between operations", "–"),
-            **{name: frame[name].map("{:.1f}".format) for name in SIDES.values()},
-        )
-        caption = (
-            f"Milliseconds of a training step by kind of work, {with_}; *difference* and *ratio*: this library's less, and over, "
-            "compiled PyTorch's."
-        )
-        parts += [
-            f"With {with_} a step here less one of compiled PyTorch: {_spared(frame)}.",
-            tables.numbered(shown, f"tab-speed-{stem}-{threads}", caption, data=frame),
-        ]
-    for threads, milliseconds in found["layers"].items():
-        if threads != "1":
-            frame = pd.DataFrame(milliseconds).rename_axis("kind").reset_index()
-            caption = (
-                f"Of this library's step with {threads} threads, milliseconds that are neither convolutions nor products, by the kind of "
-                "layer that they are written in, forward and as a gradient."
-            )
-            parts.append(
-                tables.numbered(
-                    by_layer(milliseconds), f"tab-speed-{stem}-layers-{threads}", caption, data=frame
-                )
-            )
-    return "\n\n".join(parts)
-
-
-def recording_said(rounds: dict[str, dict[str, dict[str, list[dict[str, float]]]]]) -> str:
-    """In words: what recording one event costs, lowest to highest; rounds: threads to stage to contender to rounds."""
-    each: dict[str, list[float]] = {}
-    for stages in rounds.values():
-        for sides in stages.values():
-            for name, some in sides.items():
-                each.setdefault(name, []).extend(one["microseconds an event"] for one in some)
-    said = ", ".join(f"{min(some):.1f} to {max(some):.1f} µs in {SIDES[name]}" for name, some in each.items())
-    return f"That is, over all stages, threads and rounds, {said.replace('This', 'this')} for an event."
-
-
-def _spared(frame: pd.DataFrame) -> str:
-    """Stage by stage, how much longer a step takes here than in compiled PyTorch, and where; frame: of `beside`."""
-    parts = frame.set_index(["Stage", "Kind"])["Difference"]
-    return "; ".join(
-        f"stage {stage}: {words.signed(parts[stage, 'the whole step'], 1)} ms, of them "
-        f"{words.signed(parts[stage, 'convolutions and matrix products'], 1)} in convolutions and matrix products and "
-        f"{words.signed(parts[stage, 'all other operations'], 1)} in all other operations"
-        for stage in frame["Stage"].unique()
-    )
-
-
 def suspects(ratios: dict[str, dict[str, list[float]]], meaning: dict[str, str]) -> pd.DataFrame:
     """One row a change: the ratio of its speed to the library's, stage by stage (median, lowest to highest)."""
     rows = [
@@ -372,22 +269,56 @@ def _suspects_text(stem: str, found: dict[str, Any]) -> str:
     )
 
 
-def _each(said: Callable[[str, dict[str, Any]], str], apart: str) -> Callable[[dict[str, Any]], str]:
+Files = dict[str, dict[str, Any]]  # of `read`
+Reader = Callable[[str], Files]
+
+
+def _each(said: Callable[[str, dict[str, Any]], str], apart: str) -> Callable[[Files, Reader], str]:
     """What is said of all files of a benchmark, by what is said of one."""
-    return lambda found: apart.join(said(*one) for one in found.items())
+    return lambda found, _: apart.join(said(*one) for one in found.items())
+
+
+def _beside_text(found: Files, others: Reader) -> str:
+    said = [step_kinds.text(*one) for one in found.items()]
+    for one in others("throughput").values():
+        step = found.get(f"beside-{one['plan']['profile']}")
+        rows = {(row["contender"], row["stage"]): row for row in one["table"]}
+        if step and "1" in step["milliseconds"]["2"]:
+            said.append(
+                step_kinds.peak_said(
+                    step["milliseconds"]["2"]["1"]["ours"], rows["ours", "1"]["fraction_of_peak"]
+                )
+            )
+    return "\n\n".join(said)
+
+
+def _main_run_text(found: Files, others: Reader) -> str:
+    said = []
+    for stem, one in found.items():
+        said.append(durations.main_run_text(stem, one))
+        profile = one["asked"]["profile"]
+        commits = others("main_run_two_commits").get(f"main_run_two_commits-{profile}")
+        steps = others("beside").get(f"beside-{profile}")
+        if commits:
+            said.insert(0, durations.change_said(commits["seconds"]))
+        if commits and steps:
+            of = [sides["ours"] for sides in steps["milliseconds"]["2"].values()]
+            shares = [ours[step_kinds.PRODUCTS] / ours[step_kinds.WHOLE] for ours in of]
+            said.append(durations.bound_said(commits["seconds"], one["rounds"], shares))
+    return "\n\n".join(said)
 
 
 # benchmark to its section's head and text, in the order of the page, below the stages
 SECTIONS = {
     "operations": ("Where the time goes", _each(_operations_text, "\n\n")),
-    "beside": ("Beside PyTorch, kind by kind", _each(_beside_text, "\n")),
+    "beside": ("Beside PyTorch, kind by kind", _beside_text),
     "suspects": ("One thing changed at a time", _each(_suspects_text, "\n")),
-    "host_loop": ("The loop over steps", _host_loop_text),
-    "main_run": ("A main run, part by part", _each(durations.main_run_text, "\n\n")),
+    "host_loop": ("The loop over steps", lambda found, _: _host_loop_text(found)),
+    "main_run": ("A main run, part by part", _main_run_text),
     "chapters": ("The chapters", _each(durations.chapters_text, "\n\n")),
     "demo": ("The demo", _each(durations.demo_text, "\n")),
     "suite": ("The suite", _each(durations.suite_text, "\n\n")),
-    "sweep": ("Several runs at once", _sweep_text),
+    "sweep": ("Several runs at once", lambda found, _: _sweep_text(found)),
 }
 
 
@@ -402,7 +333,7 @@ def text(place: Path | None = None) -> str:
         )
     for name, (head, said) in SECTIONS.items():
         if found := read(name, place):
-            parts += [f"## {head}\n", said(found)]
+            parts += [f"## {head}\n", said(found, lambda other: read(other, place))]
     return "\n".join(parts)
 
 

@@ -33,7 +33,7 @@ def paper_report() -> str:
     for f in published.report():
         head, _, tail = f.metric.partition("_")
         metric, of = (head, tail) if tail in published.supports() else (f.metric, "")
-        lines.append((metric, of, checks.shown(f)))
+        lines.append((metric, of, checks.printed(f)))
     return "\n".join(map(",".join, lines)) + "\n"
 
 

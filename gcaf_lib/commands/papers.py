@@ -29,7 +29,7 @@ def audit(args: argparse.Namespace) -> int:
 
         for path in contradictions.write(frame):
             wrote(path, False)
-    return 1 if args.strict and len(registry.errors(frame)) else 0
+    return 1 if args.strict and len(registry.failed_checks(frame)) else 0
 
 
 def _audit_report(args: argparse.Namespace) -> int:

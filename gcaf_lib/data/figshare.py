@@ -295,7 +295,7 @@ def patients(frame: pd.DataFrame, matches: pd.DataFrame, slices: Slices) -> np.n
     return np.array([known.get(file) for file in frame["file"]], dtype=object)
 
 
-def twin_table(matches: pd.DataFrame, slices: Slices) -> pd.DataFrame:
+def slice_table(matches: pd.DataFrame, slices: Slices) -> pd.DataFrame:
     """`matches` with the column tumour_border: JSON polygon [[x,y],…] with four decimals, "" where not trusted."""
     known = borders(matches, slices)
     text = [

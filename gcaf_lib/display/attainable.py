@@ -47,7 +47,7 @@ def number_lines(lines: Sequence[NumberLine]) -> Drawing:
 
 
 @styled
-def rivals(frame: pd.DataFrame, interval: Interval) -> Drawing:
+def rival_accuracies(frame: pd.DataFrame, interval: Interval) -> Drawing:
     """Accuracies of `audit.rival_rows` beside the interval of the main result; hollow where one run can't give the value."""
     low, high = 100 * interval.low, 100 * interval.high
     fig, (ax,) = panels(1, 0.21 * len(frame) + 1.4)
@@ -58,7 +58,7 @@ def rivals(frame: pd.DataFrame, interval: Interval) -> Drawing:
         ax.annotate("one run can" if one else f"≥ {row.runs} runs", (row.accuracy, y), (-9, 0), va="center", ha="right",
                     textcoords="offset points", fontsize=7.5, color=style.MUTED)  # fmt: skip
     ax.axvspan(low, high, color=style.OURS, alpha=0.16, lw=0)
-    ax.axvline(checks.main().value, color=style.OURS, lw=1.6)
+    ax.axvline(checks.headline_accuracy().value, color=style.OURS, lw=1.6)
     ax.set(xlim=(frame["accuracy"].min() - 1, high + 0.3), xlabel="published accuracy (%)")
     quiet(ax, "x")
     marks = [("s", style.OURS, "main result, 95% interval"), ("o", style.PAPER, "k of the test images")]

@@ -14,7 +14,7 @@ from gcaf_lib.evaluation.intervals import Interval
 
 
 @styled
-def pictures(shown: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing | Note:
+def example_pictures(shown: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing | Note:
     """A row a class, a column a kind: by class and kind a picture (S, S, 3) uint8."""
     if not shown:
         return Note("The pictures are not drawn: the tumours' borders (figshare data) are not at hand.")
@@ -30,10 +30,10 @@ def pictures(shown: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing | Note:
 
 
 @styled
-def effects(changed: pd.DataFrame, right: pd.DataFrame) -> Drawing | Note:
+def effects_by_class(changed: pd.DataFrame, right: pd.DataFrame) -> Drawing | Note:
     """By class: answers changed by painting the tumour over, and right answers to the tumour alone; each beside elsewhere.
 
-    changed, right: `findings.intervention_effects.effects`.
+    changed, right: `findings.intervention_effects.effects_by_class`.
     """
     if changed.empty:
         return Note("Nothing was asked of these runs.")

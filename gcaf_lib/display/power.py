@@ -61,7 +61,7 @@ def power_curves(gaps: pd.DataFrame, runs: Sequence[int]) -> Drawing:
 
 @styled
 def gap_ranges(gaps: pd.DataFrame) -> Drawing:
-    """McNemar's p of each published gap (`published_gaps.published`) from the least to the most favourable overlap of errors."""
+    """McNemar's p of each published gap (`published_gaps.rival_gaps`) from the least to the most favourable overlap of errors."""
     floor, alpha = 1e-6, paired_tests.ALPHA
     fig, (ax,) = panels(1, 0.22 * len(gaps) + 1.5)
     rows = [f"{r.row}  ({r.place}, {r.images} images)" for r in gaps.itertuples()]

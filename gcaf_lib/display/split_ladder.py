@@ -68,7 +68,7 @@ def _side_by_side(methods: Sequence[str], step: float) -> dict[str, float]:
 
 
 def _lines(frame: pd.DataFrame, shifts: Mapping[str, float]) -> list[_Line]:
-    """The methods of a frame of `findings.ladder.rows`, in its order; shifts: of `_side_by_side`."""
+    """The methods of a frame of `findings.ladder.scores_by_split`, in its order; shifts: of `_side_by_side`."""
     models, floors = _methods(frame)
     looks = dict(zip(models, ((style.OURS, "o"), (style.ACCENT, "o"))))
     looks |= {method: (style.MUTED, mark) for method, mark in zip(floors, _FLOOR_MARKS)}
@@ -145,7 +145,7 @@ def _number(ax: Axes, line: _Line, point: Any, lower: bool, away: float) -> None
 def ladder(frame: pd.DataFrame, published: float | None = None) -> Drawing:
     """The leakage ladder: what each method scores as the split forbids more sharing, left to right.
 
-    `frame`: of `findings.ladder.rows`. `published`: the paper's figure, where it was measured. Methods are named beside their
+    `frame`: of `findings.ladder.scores_by_split`. `published`: the paper's figure, where it was measured. Methods are named beside their
     last point. The macro-F1 of models: open circles on a thin line.
     """
     fig = style.drawing(style.WIDTH, 4.0)

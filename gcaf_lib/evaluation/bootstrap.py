@@ -61,7 +61,7 @@ def samples(
 ) -> dict[str, Sample]:
     """Metric to `Sample` of answers, seed by seed, each a list of its folds (one, on a split without folds).
 
-    For answers that are no run records (`floors`), and for more than an interval. Other arguments: see `worth.row`.
+    For answers that are no run records (`floors`), and for more than an interval. Other arguments: see `worth.of_runs`.
     """
     if groups is None:
         raise ValueError("intervals need the patient group of each image: give splits.clusters(dataset)")

@@ -1,6 +1,6 @@
 """Calibration beyond one number: one-vs-rest bins, thresholds, and what chance alone would show.
 
-Measures with intervals are those of `worth.row`, by the names of `MEASURES`.
+Measures with intervals are those of `worth.of_runs`, by the names of `MEASURES`.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class Outcome(NamedTuple):
     """One model's scores (`COLUMNS`), and of a picture of each class what to show: images, masks, maps."""
 
     table: pd.DataFrame
-    shown: dict[str, np.ndarray]
+    read_pictures: dict[str, np.ndarray]
 
 
 def run(kind: str, norm: bool, seed: int, sizes: dict[str, int] | None = None) -> Outcome:
@@ -208,7 +208,7 @@ def _stage0(settings: Settings, seed: int, data: Work, folder: Path) -> dict[str
     return alone
 
 
-def judged(table: pd.DataFrame) -> pd.DataFrame:
+def map_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     """One row a map, method, place and projection_norm of the trained models: means over seeds, and a verdict.
 
     low, high: pointing with the worst and the best seed; blind: how often the same map of untrained models
@@ -231,7 +231,7 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def paper_map(judged: pd.DataFrame) -> pd.DataFrame:
-    """The paper's reading among some maps of `judged`: Grad-CAM on the last maps, both backbones."""
+    """The paper's reading among some maps of `map_verdicts`: Grad-CAM on the last maps, both backbones."""
     return judged[(judged[KEY] == [tumours.FUSED, *PAPER]).all(axis=1)]
 
 
@@ -240,14 +240,14 @@ def read(place: Path | None = None) -> pd.DataFrame:
     return committed.read("control.csv", MODULE, place).fillna({"method": "", "place": ""})
 
 
-def shown(place: Path | None = None) -> dict[str, np.ndarray]:
+def read_pictures(place: Path | None = None) -> dict[str, np.ndarray]:
     """The committed pictures and maps of `Outcome.shown`."""
     with np.load(committed.find("control.npz", MODULE, place)) as stored:
         return dict(stored)
 
 
-def keep(pictures: Mapping[str, np.ndarray]) -> None:
-    """Write what `shown` reads, whole or not at all."""
+def write_pictures(pictures: Mapping[str, np.ndarray]) -> None:
+    """Write what `read_pictures` reads, whole or not at all."""
     with machine.whole(results_dir() / "control.npz") as part:
         np.savez_compressed(part, **pictures)
 
@@ -259,6 +259,6 @@ if __name__ == "__main__":
         for (kind, norm), seed in itertools.product(KINDS, SEEDS):
             done.append(run(kind, norm, seed))
             print(done[-1].table.to_string(index=False), flush=True)
-    keep(done[0].shown)
+    write_pictures(done[0].shown)
     table = pd.concat([one.table for one in done], ignore_index=True)
     print(committed.write("control.csv", table, "%.3g"))

@@ -246,7 +246,7 @@ def mislabelled(audit: Audit) -> pd.DataFrame:
     return wrong[["file", "here", "class"]].reset_index(drop=True)
 
 
-def sources(frame: pd.DataFrame, audit: Audit) -> pd.DataFrame:
+def source_counts(frame: pd.DataFrame, audit: Audit) -> pd.DataFrame:
     """Files of each class (rows) by source (columns `SOURCES`).
 
     Mirrored files are the archive's own series (every slice stands once, mirrored); files that are not
@@ -264,7 +264,7 @@ def _placed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{name.lower(): (frame["folder"] == name).astype(int) for name in FOLDERS})
 
 
-def copies(frame: pd.DataFrame) -> pd.DataFrame:
+def identical_contents(frame: pd.DataFrame) -> pd.DataFrame:
     """sha256, files, training, testing, classes of every content that two files or more share byte for byte."""
     by = _placed(frame).groupby("sha256")
     table = pd.DataFrame(

@@ -286,7 +286,7 @@ def write(frame: pd.DataFrame, place: Path | None = None) -> Path:
     return committed.write("floors.csv", frame, "%.5f", place)
 
 
-def keep(said: Mapping[str, np.ndarray], place: Path | None = None) -> Path:
+def write_answers(said: Mapping[str, np.ndarray], place: Path | None = None) -> Path:
     """Write what `read_answers` reads, of `look_ups`, whole or not at all; return its path."""
     path = (place or results_dir()) / ANSWERS
     with whole(path) as part:
@@ -296,4 +296,4 @@ def keep(said: Mapping[str, np.ndarray], place: Path | None = None) -> Path:
 
 def make(seen: Features, dataset: Dataset, place: Path | None = None) -> tuple[Path, Path]:
     """Compute and write both, which takes minutes for the real dataset; return their paths."""
-    return write(over_protocols(seen, dataset), place), keep(look_ups(seen, dataset), place)
+    return write(over_protocols(seen, dataset), place), write_answers(look_ups(seen, dataset), place)

@@ -1,7 +1,6 @@
 """Grad-CAM maps as pictures: brought to image size, fused over backbones, laid over the image.
 
-The maps themselves come from `gcaf_lib.model.gradcam.maps` (re-exported here): training stores them in its
-run records, and this room reads them from there.
+The maps themselves come from `gcaf_lib.model.gradcam.maps`; training stores them in its run records.
 """
 
 from __future__ import annotations
@@ -12,14 +11,7 @@ import cv2
 import matplotlib
 import numpy as np
 
-__all__ = ["fused", "maps", "overlay", "scaled", "upsample"]
-
-
-def maps(*args, **kwargs):
-    """`gcaf_lib.model.gradcam.maps`, imported when called: Keras isn't needed to look at stored maps."""
-    from gcaf_lib.model import gradcam
-
-    return gradcam.maps(*args, **kwargs)
+__all__ = ["fused", "overlay", "scaled", "upsample"]
 
 
 def scaled(maps: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ def grown(mask: np.ndarray, pixels: int = GROWN) -> np.ndarray:
     return change(mask.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0).astype(bool)
 
 
-def head(image: np.ndarray) -> np.ndarray:
+def head_mask(image: np.ndarray) -> np.ndarray:
     """What isn't air (S, S) bool of an image (S, S, 3) uint8, its dark inside included: brighter than half of Otsu's threshold."""
     smooth = cv2.GaussianBlur(image.max(2), (3, 3), 0)  # equalising has made air grainy
     middle = cv2.threshold(smooth, 0, 255, cv2.THRESH_OTSU)[0]
@@ -161,7 +161,7 @@ def of_model(
     lenders = np.flatnonzero(masks.any((1, 2)))
     lent = masks[lenders]
     for row, image in enumerate(images):
-        where, lender = head(image), row
+        where, lender = head_mask(image), row
         if not masks[row].any():
             drawn = borrowed(where, lent, rng)
             lender = row if drawn is None else lenders[drawn]

@@ -58,7 +58,7 @@ def not_brain_mr() -> pd.DataFrame:
     return read("seen")
 
 
-def images(place: Path) -> pd.DataFrame:
+def manifest_images(place: Path) -> pd.DataFrame:
     """`outside.read` of DIR/manifest.csv, with set and plane."""
     table, told = outside.read(place / "manifest.csv"), _manifest(place)
     if missing := sorted({"set", "plane"} - set(told)):
@@ -89,7 +89,7 @@ def copies(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def about(table: pd.DataFrame, place: Path) -> pd.DataFrame:
-    """`ABOUT` of `images`' table with copy_of: what DIR/manifest.csv says its images show; empty where it says nothing.
+    """`ABOUT` of `manifest_images`' table with copy_of: what DIR/manifest.csv says its images show; empty where it says nothing.
 
     diagnosis: its column, or else the folder that Radiopaedia's images come from.
     """
@@ -215,7 +215,7 @@ def _main() -> None:
     args = parser.parse_args()
     try:
         records, dataset = [runs.resolve(name) for name in args.runs], open_dataset(DataSettings())
-        table = outside.find_copies(images(args.place))
+        table = outside.find_copies(manifest_images(args.place))
         print(write("copies", copies(table)))
         print(write("about", about(table, args.place)))
         print(write("recall", recall(records, table, dataset)))

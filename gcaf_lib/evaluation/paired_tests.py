@@ -37,7 +37,7 @@ class Run(NamedTuple):
 Method = Mapping[int, Run]
 
 
-def shared(first: Method, second: Method) -> list[int]:
+def common_seeds(first: Method, second: Method) -> list[int]:
     """Seeds that both methods were run with, ascending.
 
     Raises `ValueError` where runs of one seed were tested on different images.
@@ -61,7 +61,7 @@ def compare(
     image, swapped within `groups` (N,) of the dataset's rows (or `intervals.IMAGES`): permutation_p. test_to_train: see
     `intervals.nadeau_bengio`.
     """
-    seeds = shared(first, second)
+    seeds = common_seeds(first, second)
     empty = dict.fromkeys(
         ["accuracy_first", "accuracy_second", "difference", "sd", "seed", "only_first", "only_second"]
         + [f"{test}_p" for test in TESTS]
@@ -95,7 +95,7 @@ def compare(
     return out
 
 
-def table(
+def compare_all(
     reference: Method,
     rivals: Mapping[str, Method],
     groups,
@@ -115,7 +115,7 @@ def aucs(first: Run, second: Run, classes: Sequence[str] | None = None) -> pd.Da
 
     Raises `ValueError` where the images are others, or a class has fewer than two of them or all but one.
     """
-    shared({0: first}, {0: second})
+    common_seeds({0: first}, {0: second})
     lines = []
     for c, name in enumerate(class_names(classes, first.probs.shape[1])):
         test = intervals.delong(first.labels == c, first.probs[:, c], second.probs[:, c])
@@ -203,6 +203,6 @@ def smallest_gap(right_first: int, n: int, overlap: float | None = None) -> int 
 
 def overlap(first: Method, second: Method) -> float:
     """Share of the first method's errors that the second makes as well, over all common seeds (NaN: no error)."""
-    pairs = [(~first[s].right, ~second[s].right) for s in shared(first, second)]
+    pairs = [(~first[s].right, ~second[s].right) for s in common_seeds(first, second)]
     errors = sum(int(a.sum()) for a, _ in pairs)
     return sum(int((a & b).sum()) for a, b in pairs) / errors if errors else float("nan")

@@ -173,7 +173,7 @@ def compute(
     samples = [_sample(record, dataset, count, seed) for record in records]
     both = zip(records, samples)
     lines = pd.DataFrame([line for record, sample in both for line in _of_run(record, sample, shuffled)])
-    sizes = units.sizes(samples[0].rows, splits.clusters(dataset), units.pictures(dataset))
+    sizes = units.counts(samples[0].rows, splits.clusters(dataset), units.pictures(dataset))
     parts = dict(list(lines.groupby(["step", "replaced", "map"], sort=False)))
     found = {key: _sample_of(part) for key, part in parts.items()}
     rows = []

@@ -19,14 +19,14 @@ def pictures(dataset: Dataset) -> np.ndarray:
     return splits.load(DataSettings(source=source, protocol="twins"), dataset)["group"].to_numpy()
 
 
-def sizes(rows: np.ndarray, groups: np.ndarray, pictures: np.ndarray) -> dict[str, int]:
+def counts(rows: np.ndarray, groups: np.ndarray, pictures: np.ndarray) -> dict[str, int]:
     """How many images, pictures and patient groups some rows of the dataset are: what a comparison on them rests on.
 
-    rows: may name an image more than once, as seeds do. groups, pictures (N,): see `worth.row`.
+    rows: may name an image more than once, as seeds do. groups, pictures (N,): see `worth.of_runs`.
     """
     rows = np.unique(np.asarray(rows, int))
-    counts = {"pictures": pictures, "groups": groups}
-    return {"images": len(rows)} | {name: len(np.unique(np.asarray(of)[rows])) for name, of in counts.items()}
+    units = {"pictures": pictures, "groups": groups}
+    return {"images": len(rows)} | {name: len(np.unique(np.asarray(of)[rows])) for name, of in units.items()}
 
 
 def picture_weights(rows: np.ndarray, pictures: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What a row of a table is worth: each metric's mean over seeds, its spread, its interval over patients and trainings.
 
-Every page that shows a number of some runs asks `row`, or `difference` for two rows: the same runs then give the
+Every page that shows a number of some runs asks `of_runs`, or `difference` for two rows: the same runs then give the
 same digits everywhere. (Recalls beside those of other datasets are the exception: they draw the cases of one class, as there is no more there.)
 
 Seeds test the same images. Folds of one seed test different images, each once. A metric that is a mean over images
@@ -61,7 +61,7 @@ class Worth(NamedTuple):
 
 class Change(NamedTuple):
     """A difference in accuracy by file and, where copies are kept together, by picture. each: where one seed stands against
-    several, the same against each of these, and `file` and `picture` against their mean (`against`)."""
+    several, the same against each of these, and `file` and `picture` against their mean (`change_of_answers`)."""
 
     file: Worth
     picture: Worth | None = None
@@ -81,7 +81,7 @@ def metrics(classes: Sequence[str]) -> list[str]:
     return [*weighted.PLAIN, *(f"{m}_{name}" for name in classes for m in weighted.PER_CLASS)]
 
 
-def row(
+def of_runs(
     records: Sequence[Any],
     groups: np.ndarray,
     names: Sequence[str] | None = None,
@@ -104,10 +104,10 @@ def row(
     Fractions, not percent. Seeds with fewer or other folds than most are left out (`folds.by_seed`). Raises `ValueError`
     without records or groups.
     """
-    seeds = of_records(records, keep, which, scaled)
+    seeds = answers_by_seed(records, keep, which, scaled)
     if names is None:
         names = metrics(seeds[0][0].classes if seeds else CLASSES)
-    return scores(seeds, groups, names, pictures=pictures, draws=draws)
+    return of_answers(seeds, groups, names, pictures=pictures, draws=draws)
 
 
 def difference(
@@ -126,14 +126,14 @@ def difference(
     """Metric to `Worth` of first minus second, paired: the seeds (and folds) that both have, on the same images.
 
     sd: of the paired differences over seeds; n: seeds compared, and an empty dictionary where there is none. The same
-    patients are drawn for both. keep: as in `row` (a four-class model beside a three-class one is judged on the
+    patients are drawn for both. keep: as in `of_runs` (a four-class model beside a three-class one is judged on the
     latter's classes). which, scaled: of first and second. level: of the interval. Raises `ValueError` where a pair of
     runs was tested on different images.
     """
     pair = paired(first, second)
     if not pair[0]:
         return {}
-    both = [of_records(side, keep, w, s) for side, w, s in zip(pair, which, scaled)]
+    both = [answers_by_seed(side, keep, w, s) for side, w, s in zip(pair, which, scaled)]
     for one, other in zip(*both):
         tested = [np.sort(np.concatenate([a.rows for a in parts])) for parts in (one, other)]
         if not np.array_equal(*tested):
@@ -192,10 +192,10 @@ def by_picture(
     against: Sequence[Any] | None = None,
     **options: Any,
 ) -> dict[str, Worth]:
-    """`row` with each picture weighing 1, of those of `names` in `BY_PICTURE`: what stands beside every grouped score.
+    """`of_runs` with each picture weighing 1, of those of `names` in `BY_PICTURE`: what stands beside every grouped score.
 
     Empty without records, and on a split that lets copies stand in two parts: there copies are no reason to count
-    less. pictures (N,): `units.pictures`. against: runs to take off (`difference` in place of `row`). options: theirs.
+    less. pictures (N,): `units.pictures`. against: runs to take off (`difference` in place of `of_runs`). options: theirs.
     """
     if not grouped(records):
         return {}
@@ -205,14 +205,14 @@ def by_picture(
         return {}
     options |= {"pictures": pictures}
     if against is None:
-        return row(records, groups, chosen, **options)
+        return of_runs(records, groups, chosen, **options)
     return difference(records, against, groups, chosen, **options)
 
 
-def scores(
+def of_answers(
     seeds: Sequence[Sequence[bootstrap.Answers]], groups: np.ndarray, names: Sequence[str], **options: Any
 ) -> dict[str, Worth]:
-    """`row` of answers, seed by seed, each a list of its folds. options: pictures and draws of `bootstrap.samples`."""
+    """`of_runs` of answers, seed by seed, each a list of its folds. options: pictures and draws of `bootstrap.samples`."""
     return {
         name: of_sample(name, sample)
         for name, sample in bootstrap.samples(seeds, groups, names, **options).items()
@@ -244,7 +244,7 @@ def minus(
     }
 
 
-def against(
+def change_of_answers(
     own: Mapping[int, Sequence[bootstrap.Answers]],
     other: Mapping[int, Sequence[bootstrap.Answers]],
     groups: np.ndarray,
@@ -334,17 +334,17 @@ def _widened(
     return min(ends[0], centre - least), max(ends[1], centre + least), error, freedom
 
 
-def of_records(
+def answers_by_seed(
     records: Sequence[Any], keep: Sequence[str] | None = None, which: str = "ema", scaled: bool = False
 ) -> list[list[bootstrap.Answers]]:
-    """The records' answers, seed by seed, each a list of its folds. Arguments: see `row`."""
+    """The records' answers, seed by seed, each a list of its folds. Arguments: see `of_runs`."""
     return [[answers(r, keep, which, scaled) for r in parts] for parts in by_seed(records).values()]
 
 
 def answers(
     record: Any, keep: Sequence[str] | None = None, which: str = "ema", scaled: bool = False
 ) -> bootstrap.Answers:
-    """One record's test answers, whose probabilities sum to 1. Arguments: see `row`."""
+    """One record's test answers, whose probabilities sum to 1. Arguments: see `of_runs`."""
     classes, rows, labels = record.settings.data.classes, record.rows(), record.labels()
     fold = record.settings.data.fold is not None
     probs = record.probabilities("test", which)

@@ -53,7 +53,7 @@ def measure(
     without. difference: row minus reference, over the `pairs` seeds that both have. reference: whether the row is
     the proposed model itself. published_difference: the paper's figure minus its own for the proposed setting in
     the same table, known to within `step`. picture…: level and difference with each picture weighing 1
-    (`worth.by_picture`). images, pictures, groups: what the pairs are compared on (`units.sizes`). adjusted…, picture_adjusted…: ends of the difference's interval, adjusted by Bonferroni for the
+    (`worth.by_picture`). images, pictures, groups: what the pairs are compared on (`units.counts`). adjusted…, picture_adjusted…: ends of the difference's interval, adjusted by Bonferroni for the
     rows that are compared (`adjusted_level`). verdict: on the difference. Raises `ValueError` where rows are of
     different seeds, or a row and the reference were judged on different test images.
     """
@@ -61,18 +61,18 @@ def measure(
     if len(set(map(frozenset, seeds.values()))) > 1:
         raise ValueError(f"{experiment}: rows of different seeds ({seeds}): give equal_seeds(found)")
     groups, pictures = splits.clusters(dataset), units.pictures(dataset)
-    base, own_rows = matched.whole(reference), table_rows.proposed(experiment)
-    pairs = [worth.paired(matched.whole(group), base) for group in found.values()]
+    base, own_rows = matched.with_all_folds(reference), table_rows.proposed_rows(experiment)
+    pairs = [worth.paired(matched.with_all_folds(group), base) for group in found.values()]
     strict = adjusted_level(sum(bool(ours) and not matched.among(ours, base) for ours, _ in pairs))
-    theirs = table_rows.published(experiment, own_rows[0]) if own_rows else {}
+    theirs = table_rows.published_figures(experiment, own_rows[0]) if own_rows else {}
     lines = []
     for label in dict.fromkeys(row.label for row in experiments.experiment(experiment).rows):
         known = list(found.get(label, ()))
-        records, figures = matched.whole(known), table_rows.published(experiment, label)
+        records, figures = matched.with_all_folds(known), table_rows.published_figures(experiment, label)
         own = matched.among(records, base) if records and base else label in own_rows
         tested = [r.rows() for r in worth.paired(records, base)[0]]
-        sizes = units.sizes(np.concatenate(tested) if tested else [], groups, pictures)
-        levels = worth.row(records, groups, metrics) if records else {}
+        sizes = units.counts(np.concatenate(tested) if tested else [], groups, pictures)
+        levels = worth.of_runs(records, groups, metrics) if records else {}
         copies = worth.by_picture(records, groups, pictures, metrics)
         differences, wide = (
             worth.difference(records, base, groups, metrics, level=one) for one in (0.95, strict)
@@ -145,7 +145,7 @@ def measure_on_folds(
 
     found: of `matched.fold_records`. Rows that the experiment "<name>-patients" doesn't have are left out.
     """
-    reference = found.get(table_rows.proposed(experiment)[0], ())
+    reference = found.get(table_rows.proposed_rows(experiment)[0], ())
     frame = measure(
         experiment, found, chapter.dataset, reference, metrics, made=(chapter.profile, "patients")
     )

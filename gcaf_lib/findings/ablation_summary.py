@@ -21,14 +21,14 @@ from gcaf_lib.findings import (
 from gcaf_lib.terminal import cut
 
 
-def summary(
+def summary_said(
     chapter: Any,
     experiment: str,
     frame: pd.DataFrame,
     *answers: str,
     fold_records: Mapping[str, Sequence[Any]] | None = None,
 ) -> str:
-    """All that is said under a table: its `first_place.ranking_said`, the answers to what else is asked of it, and its `says`.
+    """All that is said under a table: its `first_place.ranking_said`, the answers to what else is asked of it, and its `differences_said`.
 
     experiment: the table's name ("table-4"); frame: `ablation.measure`'s of it. fold_records: of `matched.fold_records`, where the frame
     is `ablation.measure_on_folds`'; then it is also said `matched.which_seeds` are compared.
@@ -36,15 +36,15 @@ def summary(
     given = ablation_tables.ROW_NAMES.get(experiment), chapter.show_published
     which_seeds = ""
     if fold_records is not None:
-        every = matched.runs(chapter.records("patients"))
+        every = matched.distinct_runs(chapter.records("patients"))
         which_seeds = matched.which_seeds(experiment, fold_records, every, chapter.dataset)
         experiment = f"{experiment}-patients"
-    differences = says(frame, chapter.sweep(experiment), *given)
+    differences = differences_said(frame, chapter.sweep(experiment), *given)
     said = (first_place.ranking_said(frame, *given), *answers, which_seeds, differences)
     return "\n\n".join(filter(None, said))
 
 
-def says(
+def differences_said(
     frame: pd.DataFrame,
     command: str = "",
     names: Mapping[str, str] | None = None,
@@ -58,7 +58,7 @@ def says(
     missing = f" `{command}` trains what is missing." if command and len(run) < count else ""
     if run.empty:
         return f"No row but {own}'s has been trained on this split, so nothing is compared.{missing}"
-    below, above, undecided = difference_intervals.sides(run)
+    below, above, undecided = difference_intervals.lower_higher_same(run)
     points = " (in points)" if len(below) + len(above) else ""
     text = (
         f"{len(run)} of {count} other rows {words.verb(len(run), 'has', 'have')} been trained.{missing} Worse in accuracy than {own}, with an interval that excludes 0{points}: {row_lists.shifts(below, 'difference', names)}. "
@@ -135,13 +135,13 @@ def after_adjustment(run: pd.DataFrame, names: Mapping[str, str] | None = None) 
 def visible_said(
     run: pd.DataFrame, names: Mapping[str, str] | None = None, show_published: bool = True
 ) -> str:
-    """From which true difference on each row's own interval excludes 0 with a power of 80% (`difference_intervals.visible`), and for which rows the
+    """From which true difference on each row's own interval excludes 0 with a power of 80% (`difference_intervals.detectable`), and for which rows the
     paper's is as large.
 
     run: lines with pairs; show_published: whether to speak of the paper's differences.
     """
     seen = {
-        word: (100 * difference_intervals.visible(run, name)).dropna().sort_values()
+        word: (100 * difference_intervals.detectable(run, name)).dropna().sort_values()
         for word, (name, _) in ablation.WAYS.items()
     }
     said = []

@@ -16,7 +16,7 @@ from gcaf_lib.findings import ablation, table_rows, words
 ROW_NAMES = {"table-4": table_rows.FUSION_NAMES, "table-5": {"Proposed Model": "Mixup and EMA (proposed)"}}
 
 
-def shown(metric: str) -> tuple[int, int, str]:
+def metric_format(metric: str) -> tuple[int, int, str]:
     """How a metric is shown: times what, with how many decimals, and its unit at the head of a column."""
     return (100, 2, " (%)") if metric in naming.SHARES else (1, 4, "")
 
@@ -35,7 +35,7 @@ def table(
     for row, part in frame.groupby("row", sort=False):
         line: dict[str, Any] = {first: (names or {}).get(row, row), "n": naming.runs_text(part.iloc[0])}
         for k, (_, r) in enumerate(part.iterrows()):
-            scale, decimals, unit = shown(r["metric"])
+            scale, decimals, unit = metric_format(r["metric"])
             head = naming.metric_name(r["metric"]) + unit
             printed = (
                 f" [{r['published'] * scale:.{r['decimals']:.0f}f}]"
@@ -62,7 +62,7 @@ def over_seeds(show_published: bool) -> str:
 
 
 # what the caption of `table` says of its interval
-ACCURACY_INTERVAL = f"the accuracy's 95% interval {words.OVER} (cluster bootstrap: whole patient groups are drawn, not images)."
+ACCURACY_INTERVAL = f"the accuracy's 95% interval {words.OVER} ({words.BOOTSTRAP})."
 
 
 def difference_table(
@@ -100,11 +100,11 @@ def difference_caption(frame: pd.DataFrame) -> str:
     how = ", with its 95% interval; the verdict says where the published difference lies."
     if frame["folds"].any():
         how = f": over all {splits.FOLDS} patient-disjoint folds, with 95% intervals, and by picture (copies count as one); the verdict is on this split."
-    return f"Accuracy minus that of {table_rows.called(frame)}, in points, on the same test images and seeds{how}{rests(frame)}"
+    return f"Accuracy minus that of {table_rows.called(frame)}, in points, on the same test images and seeds{how}{basis_said(frame)}"
 
 
-def rests(frame: pd.DataFrame) -> str:
+def basis_said(frame: pd.DataFrame) -> str:
     """` Compared: 2 seeds of 5 folds, 7,023 images (…).`: what a table's differences rest on, behind its caption; "" where
     nothing is compared. frame: of `ablation.measure`, whose rows have the same seeds."""
     run = ablation.compared(frame)
-    return f" Compared: {words.rests(run.iloc[0])}." if len(run) else ""
+    return f" Compared: {words.basis_said(run.iloc[0])}." if len(run) else ""

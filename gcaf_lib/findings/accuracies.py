@@ -35,20 +35,20 @@ def of_runs(
 ) -> dict[str, float | int]:
     """`COLUMNS` (accuracy and macro-F1 with intervals, by image and by picture), seeds, folds, images of some runs.
 
-    What `worth.row` says, so that the digits are the scorecard's. clusters (N,): patient groups. pictures (N,):
+    What `worth.of_runs` says, so that the digits are the scorecard's. clusters (N,): patient groups. pictures (N,):
     `units.pictures`. keep: only test images of these classes are judged.
     """
     out: dict[str, float | int] = {}
-    answers = worth.of_records(records, keep)
+    answers = worth.answers_by_seed(records, keep)
     for names, weights in ((SCORES, None), (PICTURE_COLUMNS, pictures)):
-        levels = worth.scores(answers, clusters, list(names), pictures=weights)
+        levels = worth.of_answers(answers, clusters, list(names), pictures=weights)
         for metric, three in names.items():
             out |= dict(zip(three, value_and_ends(levels[metric])))
     rows = np.concatenate([fold.rows for one in answers for fold in one])
     return out | {
         "seeds": len(answers),
         "folds": len(answers[0]),
-        **units.sizes(rows, clusters, pictures),
+        **units.counts(rows, clusters, pictures),
     }
 
 
@@ -63,13 +63,13 @@ def levels(
     return pd.DataFrame.from_dict(known, orient="index")
 
 
-def rests(line: Any) -> str:
-    """`words.rests` of a line with `of_runs`'s columns, on which one part is a split without folds."""
+def basis_said(line: Any) -> str:
+    """`words.basis_said` of a line with `of_runs`'s columns, on which one part is a split without folds."""
     basis = {"n": line.seeds, "folds": line.folds if line.folds > 1 else 0}
-    return words.rests(basis | {name: getattr(line, name) for name in ablation.SIZES})
+    return words.basis_said(basis | {name: getattr(line, name) for name in ablation.SIZES})
 
 
-def changed(a: Any, b: Any) -> str:
+def change_said(a: Any, b: Any) -> str:
     """`−21.9 points (−25.9 to −18.1), by picture −20.8 points (…)`: from one line to another, of `of_runs`'s columns."""
     file, picture = changes(b, a)
     return words.points(file, picture if np.isfinite(picture.value) else None)

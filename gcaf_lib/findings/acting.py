@@ -21,10 +21,10 @@ COVERAGE = np.linspace(0.05, 1, 39)  # shares of the images that are answered
 BySplit = Mapping[str, Sequence[Any]]  # split to its runs, which may be none
 
 
-def tested(by_split: BySplit, clusters: np.ndarray, pictures: np.ndarray) -> str:
-    """`words.rested` of each split that has runs."""
+def tested_said(by_split: BySplit, clusters: np.ndarray, pictures: np.ndarray) -> str:
+    """`words.tested_said` of each split that has runs."""
     return "; ".join(
-        f"{split}, {words.rested(some, clusters, pictures)}" for split, some in by_split.items() if some
+        f"{split}, {words.tested_said(some, clusters, pictures)}" for split, some in by_split.items() if some
     )
 
 
@@ -105,7 +105,7 @@ def thresholds_said(frame: pd.DataFrame) -> str:
     return "\n".join(said)
 
 
-def selective(
+def coverage_curve(
     records: Sequence[Any], clusters: np.ndarray, coverage: np.ndarray, pictures: np.ndarray | None = None
 ) -> pd.DataFrame:
     """coverage, value, low, high: accuracy on the surest share, mean over seeds, all drawn on the same patients.
@@ -129,13 +129,13 @@ def selective(
 def accuracy_by_coverage(
     by_split: BySplit, clusters: np.ndarray, pictures: np.ndarray
 ) -> dict[str, pd.DataFrame]:
-    """`selective` of each split that has runs, by picture too where copies are kept together."""
+    """`coverage_curve` of each split that has runs, by picture too where copies are kept together."""
     found = {}
     for split, records in by_split.items():
         if records:
-            found[split] = selective(records, clusters, COVERAGE)
+            found[split] = coverage_curve(records, clusters, COVERAGE)
             if worth.grouped(records):
-                found[f"{split}, by picture"] = selective(records, clusters, COVERAGE, pictures)
+                found[f"{split}, by picture"] = coverage_curve(records, clusters, COVERAGE, pictures)
     return found
 
 

@@ -66,7 +66,7 @@ def agreement_table(found: Mapping[str, Agreement]) -> pd.DataFrame:
 
 
 def seeds_caption(map: str, rested: str) -> str:
-    """What `agreement_table` sets side by side; map: which, rested: `words.rested` of the runs."""
+    """What `agreement_table` sets side by side; map: which, rested: `words.tested_said` of the runs."""
     return (
         f"{names.map_name(map)}: mean pairwise correlation over seeds, of the same image and of different patients, and the "
         f"difference on the same draws; 95% cluster-bootstrap intervals over patient groups; {rested}."
@@ -200,7 +200,7 @@ def sanity_caption(check: pd.DataFrame | None, map: str) -> str:
         return "Weight randomisation: not computed."
     return (
         f"{names.map_name(_checked(check, map))}: mean correlation with the trained model's map of the same image after each step; *shuffled labels* is a model "
-        f"trained on those; {words.rests({**check.iloc[0], 'folds': 0})}."
+        f"trained on those; {words.basis_said({**check.iloc[0], 'folds': 0})}."
     )
 
 

@@ -24,7 +24,7 @@ def grim() -> pd.DataFrame:
             n = supports.get(name, sum(supports.values()))
             found = attainability.counts(figure.value, figure.decimals, n, percent=True)
             right = " or ".join(map(str, found)) or "none"
-            lines.append((checks.name(figure.metric), checks.shown(figure), n, right))
+            lines.append((checks.name(figure.metric), checks.printed(figure), n, right))
     return pd.DataFrame(lines, columns=["Figure", "Published", "Images", "Number right"])
 
 
@@ -49,7 +49,7 @@ def report_table(verdicts: pd.DataFrame) -> pd.DataFrame:
         others = ", ".join(map(checks.name, filter(None, row.conflicts.split(", "))))
         near = [tables.number(value, figure.decimals) for value in (row.below, row.above)]
         ruled_out = others or ("Table 2's test images alone" if row.attainable is False else "–")
-        lines.append((checks.name(row.metric), checks.shown(figure), row.attainable, *near, ruled_out))
+        lines.append((checks.name(row.metric), checks.printed(figure), row.attainable, *near, ruled_out))
     heads = [
         "Figure",
         "Published",
@@ -159,7 +159,7 @@ def impossible_figures() -> list[NumberLine]:
     found = attainability.counts(recall.value, recall.decimals, supports["meningioma"], True)[0]
     title = f"Precision of meningioma, {found} found (%)"
     out = [NumberLine(title, quotients(found, precision), precision.value, 0.005)]
-    implied = attainability.implied(supports, checks.known(), "recall_pituitary")[0]
+    implied = attainability.implied(supports, checks.diagonal_figures(), "recall_pituitary")[0]
     found = round(implied * supports["pituitary"])
     out.append(NumberLine(f"F1 of pituitary, {found} found (%)", quotients(2 * found, f1), f1.value, 0.005))
     right, _ = checks.main_count()
@@ -174,6 +174,6 @@ def rival_rows() -> pd.DataFrame:
     out = [
         (f.place, f.row, f.value, attainability.fewest_runs(f.value, f.decimals, n, True))
         for place in claims.TABLES
-        for f in claims.rivals(place)
+        for f in claims.rival_figures(place)
     ]
     return pd.DataFrame(out, columns=["place", "row", "accuracy", "runs"])

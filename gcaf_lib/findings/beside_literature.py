@@ -20,7 +20,7 @@ def beside_others(
 ) -> pd.DataFrame:
     """`literature.table`, and below what others report this book's scores on patient-disjoint folds.
 
-    scores: `ladder.rows`; tracks: `hints.table`; three_class_runs: of `split_records.three_classes`.
+    scores: `ladder.scores_by_split`; tracks: `hints.table`; three_class_runs: of `split_records.three_classes`.
     """
     lines = []
     clusters, pictures = splits.clusters(dataset), units.pictures(dataset)
@@ -78,20 +78,23 @@ def same_slices_said(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
 
     models: name to records on patient-disjoint folds. "" where none has all folds, and of phantoms.
     """
-    known = {name: worth.of_records(own, TUMOURS) for name, own in split_records.whole(models).items()}
+    known = {
+        name: worth.answers_by_seed(own, TUMOURS)
+        for name, own in split_records.with_all_folds(models).items()
+    }
     if dataset.banner or not known:
         return ""
     clusters, pictures = splits.clusters(dataset), units.pictures(dataset)
     reported, said, places = literature.PATIENT_LEVEL[0].accuracy, [], []
     for name, wanted in archive(dataset).items():
-        scores, bases, sizes = [], [], units.sizes(np.flatnonzero(wanted), clusters, pictures)
+        scores, bases, sizes = [], [], units.counts(np.flatnonzero(wanted), clusters, pictures)
         for model, seeds in known.items():
             parts = [
                 [accuracies.answers_to(one, one.rows[wanted[one.rows]]) for one in seed] for seed in seeds
             ]
-            level = worth.scores(parts, clusters, ["accuracy"])["accuracy"]
+            level = worth.of_answers(parts, clusters, ["accuracy"])["accuracy"]
             scores.append(f"{model} {words.band(*accuracies.value_and_ends(level))}%")
-            bases.append(words.rests({"n": len(parts), "folds": len(parts[0])} | sizes))
+            bases.append(words.basis_said({"n": len(parts), "folds": len(parts[0])} | sizes))
             places.append(words.where(reported, level.low, level.high))
         said.append(f"{name}: {_with_bases(scores, bases)}")
     above, count = places.count("above"), len(places)

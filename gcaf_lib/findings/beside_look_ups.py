@@ -50,7 +50,7 @@ def ahead(
     pictures: np.ndarray,
 ) -> dict[str, float | str]:
     """`AHEAD` and `BETTER` of some runs on a split, beside the better of the look-ups whose answers there are known; else nothing."""
-    own, place = worth.of_records(records), splits.FIVEFOLD if protocol == "patients" else protocol
+    own, place = worth.answers_by_seed(records), splits.FIVEFOLD if protocol == "patients" else protocol
     tested, out = np.concatenate([part.rows for part in own[0]]), {}
     others = {
         floor: [[accuracies.answers_to(one, tested)]]
@@ -68,5 +68,5 @@ def ahead(
 
 
 def leads(line: Any) -> list[intervals.Interval]:
-    """`AHEAD` of a line of `ladder.rows`: by file and by picture."""
+    """`AHEAD` of a line of `ladder.scores_by_split`: by file and by picture."""
     return [intervals.Interval(*line[list(three)]) for three in AHEAD]

@@ -15,7 +15,7 @@ from gcaf_lib.paper import verdicts
 
 
 def calibration_table(states: Mapping[str, Mapping[str, worth.Worth]]) -> pd.DataFrame:
-    """Long frame measure, state, value, low, high from `worth.row` of each state, measures as in `calibration_effects.NAMES`, NaN where
+    """Long frame measure, state, value, low, high from `worth.of_runs` of each state, measures as in `calibration_effects.NAMES`, NaN where
     a state lacks one."""
     lines = [
         {"measure": name, "state": state, **found.get(name, ablation.NONE)._asdict()}
@@ -57,10 +57,10 @@ def beside_patients(
     states = {}
     for name, records in splits.items():
         for state, scaled in ((name, False), (f"{name.partition(' (')[0]}, scaled", True)):
-            states[state] = worth.row(records, clusters, confidence.MEASURES, scaled=scaled)
+            states[state] = worth.of_runs(records, clusters, confidence.MEASURES, scaled=scaled)
             if worth.grouped(records):
                 means = [m for m in confidence.MEASURES if not bootstrap.per_fold(m)]
-                copied = worth.row(records, clusters, means, pictures=pictures, scaled=scaled)
+                copied = worth.of_runs(records, clusters, means, pictures=pictures, scaled=scaled)
                 states[state] |= {f"picture_{m}": one for m, one in copied.items()}
     return states
 

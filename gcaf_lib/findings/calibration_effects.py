@@ -49,7 +49,7 @@ def differences(
     }
 
 
-def effects(
+def effects_table(
     rows: Mapping[str, Sequence[Any]],
     clusters: np.ndarray,
     found: Mapping[str, Mapping[str, worth.Worth]],
@@ -63,7 +63,7 @@ def effects(
         if not records:
             lines.append({"Setting": label, "Seeds": "no run yet"})
             continue
-        mine = worth.row(records, clusters, ("accuracy", "excess", *EFFECTS))
+        mine = worth.of_runs(records, clusters, ("accuracy", "excess", *EFFECTS))
         line = {
             "Setting": label,
             "Seeds": str(mine["accuracy"].n),
@@ -86,7 +86,7 @@ def ingredients_said(
     clusters: np.ndarray,
     found: Mapping[str, Mapping[str, worth.Worth]],
 ) -> str:
-    """What averaging, Mixup, the loss's reading and smoothing change by themselves, and how many intervals `effects` and this
+    """What averaging, Mixup, the loss's reading and smoothing change by themselves, and how many intervals `effects_table` and this
     show, each contrast counted once. Each pair is compared on the seeds that both have.
 
     found: `differences` of the rows to these runs.

@@ -29,7 +29,7 @@ from gcaf_lib.training import experiments
 
 EXPERIMENT = "table-6"
 PLACE = table_rows.PLACES[EXPERIMENT]
-OWN = table_rows.proposed(EXPERIMENT)[0]  # the row that is the proposed model
+OWN = table_rows.proposed_rows(EXPERIMENT)[0]  # the row that is the proposed model
 
 
 def costs(profile: str, overrides: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -154,7 +154,8 @@ def two_backbones_said(
         once = ", as trained once," * bool((run["pairs"] == 1).any())
         ways = ablation.WAYS
         kept, plain = (
-            [list(difference_intervals.sides(run, two[k])[0]["row"]) for two in ways.values()] for k in (1, 0)
+            [list(difference_intervals.lower_higher_same(run, two[k])[0]["row"]) for two in ways.values()]
+            for k in (1, 0)
         )
         above = {
             f"{metric}{word}": _ahead(part, name)
@@ -167,7 +168,7 @@ def two_backbones_said(
         )
         if any(above.values()):
             text += f" Above it by value: {'; '.join(word + said for word, said in above.items() if said)}."
-        text += f" That rests on {words.rests(run.iloc[0])}{'; another training may reverse it' * bool(once)}. A single network has fewer weights, too."
+        text += f" That rests on {words.basis_said(run.iloc[0])}{'; another training may reverse it' * bool(once)}. A single network has fewer weights, too."
     else:
         text += "No single network has been trained on these folds."
     chosen = dict(experiments.experiment(EXPERIMENT).settings(chapter.profile, chapter.overrides))
@@ -176,14 +177,17 @@ def two_backbones_said(
     if alone:
         return f"{text} One of its own backbones alone is {', '.join(alone)}."
     text += " None of these is one of the proposed model's own two, so they don't tell what the second adds to the first."
-    return text + _halves(matched.whole(own), random_split, chapter.dataset)
+    return text + _halves(matched.with_all_folds(own), random_split, chapter.dataset)
 
 
 def _ahead(lines: pd.DataFrame, name: str) -> str:
     """The rows with a better value than the proposed model's, with the difference and its interval; "" where there is none."""
     said = []
     for line in lines[lines[name] > 0].to_dict("records"):
-        (scale, decimals, _), gap = ablation_tables.shown(line["metric"]), ablation.worth_of(line, name)
+        (scale, decimals, _), gap = (
+            ablation_tables.metric_format(line["metric"]),
+            ablation.worth_of(line, name),
+        )
         apart = ", an interval that excludes 0 before any adjustment" * bool(gap.low > 0)
         said.append(f"{line['row']} {words.shift(gap, decimals, scale)}{apart}")
     return ", ".join(said)
@@ -231,17 +235,20 @@ def after_stage0_said(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     found: `matched.fold_records` of Table 6; compared are the whole seeds that both have. "" where no row had a stage 0.
     """
     groups, pictures, lines, leads = splits.clusters(dataset), units.pictures(dataset), [], {}
-    own = matched.whole(found.get(OWN, ()))
+    own = matched.with_all_folds(found.get(OWN, ()))
     for row, records in found.items():
         alone = [r for some in stages.stage0_records(records).values() for r in some]
         known = row != OWN and len(alone) == len(records)
         lead = worth.change(own, alone, groups, pictures) if known else None
         if lead:
-            leads[row], went = lead.ways(), worth.change(matched.whole(records), alone, groups, pictures)
+            leads[row], went = (
+                lead.ways(),
+                worth.change(matched.with_all_folds(records), alone, groups, pictures),
+            )
             lines.append(
                 f"- {row}: {words.points(*lead.ways())}; stages 1 and 2 changed it by {words.points(*went.ways())}"
             )
-            basis = words.rested(records, groups, pictures)
+            basis = words.tested_said(records, groups, pictures)
     if not lines:
         return ""
     better = (
@@ -259,7 +266,9 @@ def after_stage0_said(found: Mapping[str, Sequence[Any]], dataset: Any) -> str:
 def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: float) -> str:
     """Those of `rows` that the differences of `part` do not tell to be worse than the proposed model, by image or by picture."""
     worse = {
-        row for name, _ in ablation.WAYS.values() for row in difference_intervals.sides(part, name)[0]["row"]
+        row
+        for name, _ in ablation.WAYS.values()
+        for row in difference_intervals.lower_higher_same(part, name)[0]["row"]
     }
     equal = [row for row in rows if row not in worse]
     gaps = row_lists.listed(part[part["row"].isin(equal)], seeds=True)
@@ -294,7 +303,7 @@ def full_said(full: pd.DataFrame) -> str:
     heavy = max(map(len, more.values())) < len(others) / 2
     bare = "" if "VGG19" in more["parameters"] else " (VGG19 counted without its dense layers)"
     said = f"{_who(more['parameters'], 'has', 'have')} more parameters{bare}; {_who(more['flops'], 'needs', 'need')} more computation"
-    lines = published_gaps.published(PLACE).set_index("row")
+    lines = published_gaps.rival_gaps(PLACE).set_index("row")
     near, n = lines["gap"].sort_values().index[:3], published_gaps.headline()[1]
     figures = [paper.find(PLACE, row, "accuracy")[0] for row in near]
     images = ", ".join(f"{n * lines.loc[row, 'gap']:.1f}" for row in near)

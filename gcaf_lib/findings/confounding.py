@@ -63,7 +63,8 @@ def planes_said(recall: pd.DataFrame, model: str) -> str:
 def neighbour_said(recall: pd.DataFrame, model: str) -> str:
     """On which pairs of class and set the nearest neighbour is below the model, above it, or neither by their intervals."""
     one, other = (
-        outside_recall.levels(recall, name).set_index(["class", "set"]) for name in (model, NEIGHBOUR)
+        outside_recall.recall_with_home(recall, name).set_index(["class", "set"])
+        for name in (model, NEIGHBOUR)
     )
     both = one.index.intersection(other.index)
     both = [key for key in both if one.loc[key, "cases"] >= outside_recall.FEW]

@@ -34,7 +34,10 @@ def numbers(frame: pd.DataFrame, facts: dataset_audit.Audit) -> pd.DataFrame:
         ("files that have a copy", len(facts.twins)),
         ("files of the largest family of copies", int(groups["files"].max()) if len(groups) else 1),
         ("families in both Training and Testing", int(((groups.training > 0) & (groups.testing > 0)).sum())),
-        ("files that repeat another byte for byte", int((dataset_audit.copies(frame)["files"] - 1).sum())),
+        (
+            "files that repeat another byte for byte",
+            int((dataset_audit.identical_contents(frame)["files"] - 1).sum()),
+        ),
     ]
     if len(facts.slices):
         mirrored = int(facts.slices["mirrored"].sum())
@@ -64,7 +67,7 @@ def pictures_said(frame: pd.DataFrame, facts: dataset_audit.Audit) -> str:
     return said + "A random split of the files puts many pictures on both sides."
 
 
-def thresholds_said(facts: dataset_audit.Audit) -> str:
+def similarity_thresholds_said(facts: dataset_audit.Audit) -> str:
     """How empty the histograms are at the thresholds, and what the archive's numbers say of them."""
     said = []
     for kind, name in (("notumor", "tumour-free"), ("tumour", "tumour")):
@@ -170,7 +173,7 @@ def candidates_said(table: pd.DataFrame) -> str:
     )
 
 
-def sizes_said(table: pd.DataFrame) -> str:
+def image_sizes_said(table: pd.DataFrame) -> str:
     """Whether tumours are told by the most common size, the first column of `sizes_and_modes`."""
     common, shares = table.columns[0], table.iloc[:, 0]
     tumours = shares.drop("notumor")
@@ -245,7 +248,7 @@ def beside_thresholds(facts: dataset_audit.Audit, each: int = 3) -> tuple[list[l
 
 def identical(frame: pd.DataFrame) -> pd.DataFrame:
     """Contents that several files share byte for byte, by where these stand."""
-    same = dataset_audit.copies(frame)
+    same = dataset_audit.identical_contents(frame)
     within = same["training"].gt(0).map({True: "within Training", False: "within Testing"})
     where = within.mask(same["training"].gt(0) & same["testing"].gt(0), "across Training and Testing")
     by_place = same.groupby(where.rename("Where"))["files"]

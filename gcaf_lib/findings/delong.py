@@ -21,8 +21,8 @@ def auc_tests(found: p_values.Tables, reference: Sequence[Any]) -> pd.DataFrame:
     """
     base, frames = p_values.method(reference), []
     classes = reference[0].settings.data.classes if reference else None
-    for row, runs in p_values.rivals("table-4", found.get("Table 4", {})).items():
-        for seed in paired_tests.shared(runs, base)[:1]:
+    for row, runs in p_values.rival_runs("table-4", found.get("Table 4", {})).items():
+        for seed in paired_tests.common_seeds(runs, base)[:1]:
             frames.append(paired_tests.aucs(runs[seed], base[seed], classes).assign(row=row, seed=seed))
     if not frames:
         return pd.DataFrame(columns=["row", "seed", "class", "first", "second", "p", "holm"])

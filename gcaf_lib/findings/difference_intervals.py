@@ -18,7 +18,9 @@ def separated(lines: Any, name: str = "difference") -> Any:
     return (lines["pairs"] > 0) & ((lines[f"{name}_low"] > 0) | (lines[f"{name}_high"] < 0))
 
 
-def sides(frame: pd.DataFrame, name: str = "difference") -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def lower_higher_same(
+    frame: pd.DataFrame, name: str = "difference"
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Lines whose interval lies below 0, above it, and those that hold it; lines without a run are in none. name: as in `separated`."""
     run = frame[frame["pairs"] > 0]
     told, below = separated(run, name), run[f"{name}_high"] < 0
@@ -30,7 +32,7 @@ def lost(lines: Any, name: str, wide: str) -> Any:
     return separated(lines, name) & (lines[f"{wide}_low"] <= 0) & (lines[f"{wide}_high"] >= 0)
 
 
-def visible(lines: Any, name: str = "difference") -> Any:
+def detectable(lines: Any, name: str = "difference") -> Any:
     """From which true difference on a row's is told from 0 with a power of 80%, by its interval (`intervals.detectable_by_interval`): of a
     line, or of each of a frame. name: as in `separated`."""
     seen = intervals.detectable_by_interval(

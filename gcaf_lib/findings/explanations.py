@@ -22,7 +22,7 @@ from gcaf_lib.training.runs import RunError
 def gather(
     main: Sequence[Any], apart: Sequence[Any], dataset: Any, verdicts: pd.DataFrame, clusters: np.ndarray
 ) -> map_localisation.Maps:
-    """The runs on patient-disjoint folds, or those of the random split, with the scores of their maps; verdicts: `control.judged`."""
+    """The runs on patient-disjoint folds, or those of the random split, with the scores of their maps; verdicts: `control.map_verdicts`."""
     images, candidates = tumours.read_images(dataset), apart or main
     found = tumours.read(candidates, dataset)
     runs = tumours.runs_of(found, candidates)
@@ -34,7 +34,7 @@ def gather(
         if r.maps is not None and r.key not in kept:
             own = tumours.backbone_maps(r)
             kept[r.key] = {tumours.FUSED: heatmaps.fused(own, 8), **own, **tumours.whole_maps(r)}
-    scores = map_localisation.judged(found, runs, dataset, images, clusters)
+    scores = map_localisation.scores_and_answers(found, runs, dataset, images, clusters)
     every = [*known, tumours.PLACE, tumours.CENTRE, tumours.EDGE, tumours.RANDOM]
     scores["map"] = pd.Categorical(scores["map"], every, ordered=True)
     scores = scores.dropna(subset="map").sort_values(["map", "run", "row"]).astype({"map": str})
@@ -135,7 +135,7 @@ def source_said(
 
 
 def cases(runs: Sequence[Any], scores: pd.DataFrame, dataset: Any) -> pd.DataFrame:
-    """One row a test image of these runs: run, at (which of its images), `image_answers.answers`, the map's energy inside."""
-    told = {r.key: image_answers.answers(r, dataset) for r in runs}
+    """One row a test image of these runs: run, at (which of its images), `image_answers.of_run`, the map's energy inside."""
+    told = {r.key: image_answers.of_run(r, dataset) for r in runs}
     every = pd.concat(told, names=["run", "at"]).reset_index()
     return every.merge(scores[["run", "row", "energy"]], how="left", on=["run", "row"])

@@ -42,7 +42,7 @@ Cell = tuple[bool, bool]  # (Mixup, EMA)
 
 
 @functools.cache
-def cells() -> dict[Cell, str]:
+def design_cells() -> dict[Cell, str]:
     """(Mixup, EMA) to the row's label in Table 5."""
     rows = experiments.experiment(EXPERIMENT).settings("paper")
     return {(s.training.mixup > 0, s.training.ema > 0): label for label, s in rows}
@@ -80,7 +80,7 @@ def weighted_sum(
 def _published(parts: Sequence[Part], metric: str) -> dict[str, float]:
     """The paper's own contrast, of averaged weights, and by how much its rounding can move it (step); NaN where it has no
     such figure."""
-    figures = [paper.find(PLACE, cells()[cell], metric) for _, cell, _ in parts]
+    figures = [paper.find(PLACE, design_cells()[cell], metric) for _, cell, _ in parts]
     if not all(figures) or any(which == "raw" for *_, which in parts):
         return {"published": np.nan, "step": np.nan}
     weighed = [(weight, figure[0]) for (weight, *_), figure in zip(parts, figures)]
@@ -114,7 +114,10 @@ def effects(
     groups, lines = splits.clusters(dataset), []
     # a lift is of this split's test parts, and the paper's figures are of the random one
     lifted = {} if not any(map(worth.grouped, found.values())) else {"lift": 0.0}
-    by = {cell: folds.by_seed(matched.whole(found.get(label, ()))) for cell, label in cells().items()}
+    by = {
+        cell: folds.by_seed(matched.with_all_folds(found.get(label, ())))
+        for cell, label in design_cells().items()
+    }
 
     def runs(cell: Cell, seeds: Sequence[int]) -> list[Any]:
         return [record for seed in seeds for record in by[cell][seed]]
@@ -125,7 +128,7 @@ def effects(
         if not records or (copied and not worth.grouped(records)):
             return {}
         chosen = [m for m in metrics if not (copied and bootstrap.per_fold(m))]
-        answers = worth.of_records(records, which=which)
+        answers = worth.answers_by_seed(records, which=which)
         return bootstrap.samples(
             answers, groups, chosen, pictures=units.pictures(dataset) if copied else None
         )
@@ -136,7 +139,7 @@ def effects(
             [(weight, drawn(cell, seeds, which, copied)) for weight, cell, which in parts]
             for copied in (False, True)
         )
-        first = worth.of_records(runs(parts[0][1], seeds[:1])) if seeds else []
+        first = worth.answers_by_seed(runs(parts[0][1], seeds[:1])) if seeds else []
         copies = units.pictures(dataset) if lifted else None
         lines += [
             {"contrast": contrast, "metric": metric}
@@ -159,7 +162,7 @@ def effects_caption(rows: pd.DataFrame, show_published: bool = True) -> str:
     brackets = f"; in square brackets the same difference of the paper's figures{split}" * show_published
     return (
         f"Effect of Mixup and of EMA{where}, with 95% cluster-bootstrap intervals {words.OVER}{brackets}. n: seeds that all combinations of the "
-        f"line have. The ECE's intervals are corrected for its upward bias on a finite test part.{ablation_tables.rests(rows)}"
+        f"line have. The ECE's intervals are corrected for its upward bias on a finite test part.{ablation_tables.basis_said(rows)}"
     )
 
 
@@ -169,7 +172,7 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
     for contrast, part in frame.groupby("contrast", sort=False):
         line: dict[str, Any] = {"Effect of": contrast, "n": int(part["n"].iloc[0])}
         for _, r in part.iterrows():
-            scale, decimals, _ = ablation_tables.shown(r["metric"])
+            scale, decimals, _ = ablation_tables.metric_format(r["metric"])
             text = words.shift(r, decimals, scale) if r["n"] else "–"
             if r["n"] and np.isfinite(r["picture"]):
                 text += f", by picture {words.shift(ablation.worth_of(r, 'picture'), decimals, scale)}"
@@ -183,7 +186,7 @@ def effects_text(frame: pd.DataFrame) -> pd.DataFrame:
 def design(found: Mapping[str, Sequence[Any]], dataset: Any, show_published: bool = True) -> pd.DataFrame:
     """series, mixup, metric, value, low, high, published: accuracy (percent) and ECE of the four combinations, those with
     EMA by raw weights as well. NaN: not run, or (also without `show_published`) no figure of the paper."""
-    groups, names = splits.clusters(dataset), cells()
+    groups, names = splits.clusters(dataset), design_cells()
     series = (
         ("without EMA", False, "raw"),
         ("EMA, raw weights", True, "raw"),
@@ -191,8 +194,8 @@ def design(found: Mapping[str, Sequence[Any]], dataset: Any, show_published: boo
     )
     lines = []
     for metric, (word, ema, which), mixup in itertools.product(("accuracy", "ece"), series, (False, True)):
-        records, (scale, *_) = found.get(names[mixup, ema], ()), ablation_tables.shown(metric)
-        one = worth.row(records, groups, [metric], which=which)[metric] if records else ablation.NONE
+        records, (scale, *_) = found.get(names[mixup, ema], ()), ablation_tables.metric_format(metric)
+        one = worth.of_runs(records, groups, [metric], which=which)[metric] if records else ablation.NONE
         shown = show_published and (which == "ema" or not ema)
         theirs = paper.find(PLACE, names[mixup, ema], metric)[0].fraction if shown else np.nan
         values = (scale * value for value in (one.value, one.low, one.high, theirs))

@@ -17,21 +17,21 @@ from gcaf_lib.findings import image_answers, map_localisation, words
 SHARES = ("lowest third", "middle third", "highest third")
 
 
-def answers(
+def answers_with_covariates(
     records: Sequence[Any], dataset: Any, images: pd.DataFrame, facts: dataset_audit.Audit
 ) -> pd.DataFrame:
-    """One row a test image and run: `image_answers.answers`, run, group, twin (group of copies), source, area, symmetry
+    """One row a test image and run: `image_answers.of_run`, run, group, twin (group of copies), source, area, symmetry
     and wrong (1.0 or 0.0). images: of `tumours.read_images`."""
-    parts = [image_answers.answers(r, dataset).assign(run=r.key) for r in records]
+    parts = [image_answers.of_run(r, dataset).assign(run=r.key) for r in records]
     out = pd.concat(parts, ignore_index=True)
     groups, twins = splits.clusters(dataset), units.pictures(dataset)
-    of_images = {"group": groups, "twin": twins, "source": sources(dataset, facts)}
+    of_images = {"group": groups, "twin": twins, "source": file_sources(dataset, facts)}
     of_images |= {name: images[name].to_numpy() for name in ("area", "symmetry")}
     found = {name: values[out["row"]] for name, values in of_images.items()}
     return out.assign(**found, wrong=(~out["right"]).astype(float))
 
 
-def sources(dataset: Any, facts: dataset_audit.Audit) -> np.ndarray:
+def file_sources(dataset: Any, facts: dataset_audit.Audit) -> np.ndarray:
     """Where each file (N,) comes from, as far as it was found out: `dataset_audit.SOURCES`, or "phantom"."""
     if dataset.banner:
         return np.full(len(dataset.frame), "phantom", dtype=object)
@@ -86,7 +86,7 @@ def spread(wrong: np.ndarray, groups: np.ndarray, draws: int = 300) -> pd.DataFr
     return pd.DataFrame({"groups": x, "errors": own, "low": low, "high": high, "chance": chance.mean(0)})
 
 
-def copies(frame: pd.DataFrame) -> pd.DataFrame:
+def copy_pairs(frame: pd.DataFrame) -> pd.DataFrame:
     """Pairs of copies of one picture that one run judged: run, twin, group, same (answer).
 
     What differs between copies is no medicine. Within a set of copies the first is paired with each other one.
@@ -119,7 +119,7 @@ def confusions(frame: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 def used_said(answers: pd.DataFrame, records: Sequence[Any], dataset: Any) -> str:
     """Which runs the page looks at, and how many of their answers are wrong, by image and, where copies stay together, by picture."""
     groups, split = splits.clusters(dataset), records[0].settings.data.protocol
-    right = worth.row(records, groups, ["accuracy"])["accuracy"]
+    right = worth.of_runs(records, groups, ["accuracy"])["accuracy"]
     copied = worth.by_picture(records, groups, units.pictures(dataset), ["accuracy"]).get("accuracy")
     where = f"on the `{split}` split, as there is none over the five patient-disjoint folds"
     return (
@@ -191,8 +191,8 @@ def rates_text(frame: pd.DataFrame, head: str) -> pd.DataFrame:
     return table.assign(**{"Wrong (%)": words.spans(frame, "mean", 1, 100)})
 
 
-def copies_said(pairs: pd.DataFrame) -> str:
-    """How often two copies of one picture get the same answer; pairs: `copies`."""
+def copy_pairs_said(pairs: pd.DataFrame) -> str:
+    """How often two copies of one picture get the same answer; pairs: `copy_pairs`."""
     if pairs.empty:
         return "No run judged two copies of one picture."
     same = clustered.share(pairs["same"], pairs["group"])
@@ -221,7 +221,7 @@ def by_size_within(tumour: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame
     return rates_within(sized.assign(third=third), "third", map_localisation.TERCILES, classes)
 
 
-def sizes_said(within: pd.DataFrame) -> str:
+def tumour_sizes_said(within: pd.DataFrame) -> str:
     """In which classes small or large tumours fail more often ("": all of one size); within: `by_size_within`."""
     said = []
     for name, part in within.groupby("class", sort=False):

@@ -45,7 +45,7 @@ def ranking_said(
     return (
         f"**{ask} {where}?** {_counted(told)}. Leads as large as the paper's are excluded{once} for {both(excluded, f'of {len(run)}')}, each by its "
         f"own interval. Below {own} by value alone: {both(below, f'of {len(run)} rows')}; the nearest is {both(nearest, 'points away')}. "
-        f"This rests on {words.rests(run.iloc[0])}."
+        f"This rests on {words.basis_said(run.iloc[0])}."
     )
 
 
@@ -96,11 +96,11 @@ def answer(
             for w, one in known.items()
         }
     )
-    shown = [f"{100 * float(difference_intervals.visible(line, name)):.2f}" for name, _ in ways.values()]
+    shown = [f"{100 * float(difference_intervals.detectable(line, name)):.2f}" for name, _ in ways.values()]
     alone = ", by patients alone: another training's chance comes on top" if line["pairs"] == 1 else ""
     text = (
         f"**{question}** {said}{once}. {(names or {}).get(row, row)} minus proposed: "
-        f"{words.points(*known.values())}; {words.rests(line)}. With a power of 80% one would see a true difference of "
+        f"{words.points(*known.values())}; {words.basis_said(line)}. With a power of 80% one would see a true difference of "
         f"{' points or more, by picture '.join(shown)}{' points or more' * (len(shown) == 1)}" + alone
     )
     if show_published and np.isfinite(line["published_difference"]):

@@ -32,7 +32,7 @@ def records(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, dict[str, lis
     return small, tables
 
 
-def proposed(rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, Sequence[Any]]:
+def proposed_runs(rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, Sequence[Any]]:
     """By protocol: the proposed model's runs of Table 4's (`records`)."""
     return {protocol: found.get(experiments.PROPOSED_FUSION, []) for protocol, found in rows.items()}
 
@@ -44,11 +44,11 @@ def grown_said(frame: pd.DataFrame) -> str:
         return "The paper's own networks have no run on record here."
     said = []
     for protocol, line in known.iterrows():
-        counts = words.rests(line.to_dict() | {"n": line["seeds"], "protocol": protocol})
+        counts = words.basis_said(line.to_dict() | {"n": line["seeds"], "protocol": protocol})
         said.append(f"{folds.NAMES[protocol]} {recipes.change_said(recipes.accuracy_change(line))}; {counts}")
     text = "Full size minus miniatures in accuracy, on the same images:\n\n- " + "\n- ".join(said) + "\n\n"
     if "paper" in known.index:
-        claim = table_rows.published("table-4", experiments.PROPOSED_FUSION)["accuracy"].fraction
+        claim = table_rows.published_figures("table-4", experiments.PROPOSED_FUSION)["accuracy"].fraction
         low, high = (known.loc["paper", f"full-size_{end}"] for end in ("low", "high"))
         once = ", of one seed" if known.loc["paper", "seeds"] == 1 else ""
         text += f"The paper's {claim:.2%} lies {words.where(claim, low, high)} the interval of the full-size networks on the random split{once}."
@@ -62,7 +62,7 @@ def fallen_said(own: Mapping[str, Sequence[Any]], dataset: Any) -> str:
         return ""
     a, b = known.loc["paper"], known.loc["patients"]
     return (
-        f"From the random split to the patient-disjoint one the full-size networks change by {accuracies.changed(a, b)} "
+        f"From the random split to the patient-disjoint one the full-size networks change by {accuracies.change_said(a, b)} "
         f"({words.plural(min(a.seeds, b.seeds), 'seed')}; {words.plural(int(b.groups), 'patient group')} tested on the second). In brackets is an interval put together from those of "
         "both sides, as in chapter 17."
     )
@@ -76,7 +76,7 @@ def before_fusion_said(rows: Mapping[str, Mapping[str, Sequence[Any]]], dataset:
     groups, pictures, said = splits.clusters(dataset), units.pictures(dataset), []
     for protocol, found in rows.items():
         for own in found.get(experiments.PROPOSED_FUSION, ()):
-            text = f"- {folds.NAMES[protocol]}, seed {own.seed}, {words.rested([own], groups, pictures)}: fused as proposed {_right(own)}"
+            text = f"- {folds.NAMES[protocol]}, seed {own.seed}, {words.tested_said([own], groups, pictures)}: fused as proposed {_right(own)}"
             for key, (start,) in stages.stage0_records([own]).items():
                 added = worth.change([own], [start], groups, pictures)
                 text += f"; {names.backbone_name(key, start)} alone, after stage 0, {_right(start)}"

@@ -59,7 +59,7 @@ def gradient_table(found: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(columns=None).rename_axis("Gradient of the").reset_index()
 
 
-def sizes(width: int, maps: Sequence[Sequence[int]], classes: int = 4) -> pd.DataFrame:
+def weight_counts(width: int, maps: Sequence[Sequence[int]], classes: int = 4) -> pd.DataFrame:
     """One line a fusion (index): weights of projections, fusion and classifier, head (their sum), and dead ones.
 
     width: d; maps: shapes (h, w, C) of F1 and F2. dead: as in `fusion_gradients.gradients`, for random inputs of these shapes.
@@ -149,8 +149,8 @@ def compared_said(off: Mapping[str, float]) -> str:
     )
 
 
-def sizes_table(here: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
-    """`sizes` under this page's profile beside those at full size, for readers."""
+def weight_counts_table(here: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
+    """`weight_counts` under this page's profile beside those at full size, for readers."""
     columns = ["head", "fusion", "dead"]
     ours = here[columns].set_axis(["Head, this page", "Of which fusion", "Of which dead"], axis=1)
     # a head stands once in a table
@@ -158,7 +158,7 @@ def sizes_table(here: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
     return ours.join(theirs).rename_axis("Variant").reset_index()
 
 
-def sizes_said(full: pd.DataFrame) -> str:
+def weight_counts_said(full: pd.DataFrame) -> str:
     """How many of the proposed fusion's weights are dead at full size, and which heads are smallest and largest."""
     lost, head = full.loc["gcaf"], full["head"]
     largest = " and ".join(f"`{name}`" for name in full.index[head == head.max()])
@@ -197,7 +197,7 @@ def repaired_said(frame: pd.DataFrame) -> str:
     part = part[part["row"].map(table_rows.FUSION_NAMES).isin(fusion_gradients.REPAIRS) & (part["pairs"] > 0)]
     if part.empty:
         return "No fusion whose attention can learn has been trained on this split."
-    better = difference_intervals.sides(part)[1]
+    better = difference_intervals.lower_higher_same(part)[1]
     if better.empty:
         tried = ", ".join(f"`{table_rows.FUSION_NAMES[row]}`" for row in part["row"])
         return f"Attention that can learn ({tried}) is not shown to be better than the reconstruction, in which it can't."

@@ -11,7 +11,7 @@ import pandas as pd
 from gcaf_lib.evaluation import worth
 
 
-def answers(record: Any, dataset: Any) -> pd.DataFrame:
+def of_run(record: Any, dataset: Any) -> pd.DataFrame:
     """One row a test image of a run: row, file, label, predicted, right, confidence, and p_<class>."""
     probs = record.probabilities()
     columns = {

@@ -26,10 +26,10 @@ COMPARED_CAPTION = (
     "{}, in points. *Tumour minus elsewhere*: {}. *Beyond no tumour*: less the same difference "
     "of images without a tumour that borrow a border of the class. Images, groups and intervals as above."
 )
-Effects = Mapping[tuple[str, str], pd.DataFrame]  # kind of picture and value to `effects`
+Effects = Mapping[tuple[str, str], pd.DataFrame]  # kind of picture and value to `effects_by_class`
 
 
-def answers(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> pd.DataFrame:
+def answers_by_kind(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -> pd.DataFrame:
     """One line a run, image and kind: class, border (class of its mask), group, and means over places of `VALUES`.
 
     table: `interventions.read`'s; clusters: the patient group of each row of the dataset (of the control each picture is
@@ -55,8 +55,8 @@ def answers(table: pd.DataFrame, classes: Sequence[str], clusters: np.ndarray) -
     return out.groupby(keys, sort=False, observed=True)[list(VALUES)].mean().reset_index()
 
 
-def effects(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
-    """By class (the index): whole, tumour, elsewhere, difference, beyond (`Interval`s of `value`), images, groups; asked: `answers`.
+def effects_by_class(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
+    """By class (the index): whole, tumour, elsewhere, difference, beyond (`Interval`s of `value`), images, groups; asked: `answers_by_kind`.
 
     tumour, elsewhere: of the tumour in this kind of picture, and of as much elsewhere; difference: theirs, image by image;
     beyond: by how much it is larger than that of images without a tumour that borrow a border of this class, the negative
@@ -100,14 +100,14 @@ def _interval(values: np.ndarray, sample: np.ndarray, groups: pd.Series, share: 
     return clustered.believed(one, groups[known]) if share else clustered.interval_or_none(one)
 
 
-def measured(asked: pd.DataFrame) -> Effects:
-    """`effects` of all that the page says something of."""
+def all_effects(asked: pd.DataFrame) -> Effects:
+    """`effects_by_class` of all that the page says something of."""
     wanted = [(PAINTED, v) for v in ("changed", "right", "probability", "step", HEALTHY)]
     wanted += [(FLAT, v) for v in ("changed", "right", "step")] + [(ALONE, "right")]
-    return {(kind, value): effects(asked, value, kind) for kind, value in wanted}
+    return {(kind, value): effects_by_class(asked, value, kind) for kind, value in wanted}
 
 
-def rests(found: Effects, asked: pd.DataFrame, runs: Sequence[Any], pictures: np.ndarray) -> str:
+def asked_said(found: Effects, asked: pd.DataFrame, runs: Sequence[Any], pictures: np.ndarray) -> str:
     """A caption's `Asked of 5 runs (1 seed): Glioma 1,540 images (1,360 pictures, 88 groups), …; Marks (control), of 3 models
     made for it: 600 images (600 groups)`; an image counts once a run.
 
@@ -139,7 +139,7 @@ def tumour_lines(table: pd.DataFrame) -> list[tuple[str, pd.Series]]:
     return [(name, one) for name, one in table.iterrows() if name not in (CONTROL, HEALTHY, TUMOURS)]
 
 
-def examples(
+def example_pictures(
     dataset: Any, data: DataSettings, images: pd.DataFrame, small: np.ndarray
 ) -> dict[str, dict[str, np.ndarray]]:
     """Class to kind to picture, of the tumour of middle size of each class; empty where borders are not at hand.
@@ -158,7 +158,7 @@ def examples(
             return {}
         mask = interventions.grown(localisation.rasterise(border, data.image_size))
         image = np.asarray(small[row])
-        where = interventions.head(image)
+        where = interventions.head_mask(image)
         others = interventions.elsewhere(mask, where, np.random.default_rng(row), 1)
         out[CLASS_NAMES[name]] = {k: p for k, _, p in interventions.variants(image, mask, where, others)}
     return out

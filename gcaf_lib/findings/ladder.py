@@ -16,7 +16,7 @@ from gcaf_lib.findings.beside_look_ups import AHEAD, BETTER
 from gcaf_lib.settings import PROTOCOLS
 
 
-def rows(
+def scores_by_split(
     records: Mapping[str, list[Any]],
     floors: pd.DataFrame,
     dataset: Any,
@@ -53,7 +53,9 @@ def rows(
 
 def at_equal_seeds(records: Mapping[str, Sequence[Any]], dataset: Any) -> pd.DataFrame | None:
     """`accuracies.of_runs` on `paper` and on `patients`, of the seeds that both have; None where these are all of them, or none."""
-    sides = {protocol: matched.whole(records.get(protocol, ())) for protocol in ("paper", "patients")}
+    sides = {
+        protocol: matched.with_all_folds(records.get(protocol, ())) for protocol in ("paper", "patients")
+    }
     seeds = [{r.seed for r in side} for side in sides.values()]
     common = set.intersection(*seeds)
     if not common or seeds[0] == seeds[1]:
@@ -63,7 +65,7 @@ def at_equal_seeds(records: Mapping[str, Sequence[Any]], dataset: Any) -> pd.Dat
 
 
 def table_by_split(scores: pd.DataFrame, metric: str = "accuracy", by_picture: bool = False) -> pd.DataFrame:
-    """A reader's table of `rows`: methods down, splits across, `band`s in the cells; metric: accuracy or macro_f1."""
+    """A reader's table of `scores_by_split`: methods down, splits across, `band`s in the cells; metric: accuracy or macro_f1."""
     names, out = (accuracies.PICTURE_COLUMNS if by_picture else accuracies.SCORES)[metric], {}
     for protocol in PROTOCOLS:
         part = scores[scores["protocol"] == protocol].set_index("method")
@@ -73,8 +75,8 @@ def table_by_split(scores: pd.DataFrame, metric: str = "accuracy", by_picture: b
     return table.rename_axis("Method").reset_index()
 
 
-def distances(scores: pd.DataFrame) -> pd.DataFrame:
-    """A reader's table of `AHEAD` in `rows`: a line a model and split, with what it rests on and the look-up."""
+def differences_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """A reader's table of `AHEAD` in `scores_by_split`: a line a model and split, with what it rests on and the look-up."""
     order = {protocol: k for k, protocol in enumerate(PROTOCOLS)}
     models = scores[scores["kind"] == "model"]
     lines = []
@@ -82,7 +84,7 @@ def distances(scores: pd.DataFrame) -> pd.DataFrame:
         file, picture = (r[name] if isinstance(r[name], str) else "–" for name in BETTER)
         look_up = file if file == picture else f"{file}; by picture {picture}"
         leads = (words.shift(lead, 1, 100) for lead in beside_look_ups.leads(r))
-        lines.append((r.method, split_name(r.protocol), accuracies.rests(r), look_up, *leads))
+        lines.append((r.method, split_name(r.protocol), accuracies.basis_said(r), look_up, *leads))
     heads = ["Model", "Split", "Compared", "Look-up", "Minus it", "By picture"]
     return pd.DataFrame(lines or [("no run yet", *"–––––")], columns=heads)
 

@@ -27,7 +27,7 @@ def falls_said(
     dataset: Any,
     published_accuracy: float | None = None,
 ) -> str:
-    """What changes from the random split to patient-disjoint folds. scores: `ladder.rows` of both models' records; published_accuracy:
+    """What changes from the random split to patient-disjoint folds. scores: `ladder.scores_by_split` of both models' records; published_accuracy:
     the paper's, or None."""
     score = scores.set_index(["method", "protocol"])
     near = {protocol: beside_look_ups.look_up(scores, protocol) for protocol in ("paper", "patients")}
@@ -57,7 +57,7 @@ def falls_said(
         kept = (
             ""
             if same is None
-            else f" Of the seeds that both have ({same.loc['paper', 'seeds']:.0f}): {accuracies.changed(same.loc['paper'], same.loc['patients'])}."
+            else f" Of the seeds that both have ({same.loc['paper', 'seeds']:.0f}): {accuracies.change_said(same.loc['paper'], same.loc['patients'])}."
         )
         lines.append(
             f"{_goes(name, a, b)} ({_seeds(a, b)}).{kept} On patient-disjoint folds "
@@ -88,7 +88,7 @@ def _seeds(a: Any, b: Any) -> str:
 def _goes(name: str, a: Any, b: Any) -> str:
     """`1-NN goes from 95.3% (93.4% to 97.0%, by picture 94.7%) to 73.4% (…): −21.9 points, by picture −20.8`."""
     one, other = (f"{x.accuracy:.1%} ({x.low:.1%} to {x.high:.1%}{_copied(x)})" for x in (a, b))
-    return f"{name} goes from {one} to {other}: {accuracies.changed(a, b)}"
+    return f"{name} goes from {one} to {other}: {accuracies.change_said(a, b)}"
 
 
 def by_picture_said(scores: pd.DataFrame) -> str:

@@ -22,7 +22,7 @@ CONTROL = (  # caption of `control_table`
 
 
 def control_table(judged: pd.DataFrame) -> pd.DataFrame:
-    """A reader's table of `control.judged`."""
+    """A reader's table of `control.map_verdicts`."""
     return pd.DataFrame(
         {
             "Map": names.control_names(judged),
@@ -53,7 +53,7 @@ def stored_name(key: tuple[str, str, str]) -> str | None:
     return map if (method, place) == control.PAPER else None
 
 
-def drawn(judged: pd.DataFrame, backbones: Sequence[str]) -> list[tuple[str, str, str]]:
+def drawn_maps(judged: pd.DataFrame, backbones: Sequence[str]) -> list[tuple[str, str, str]]:
     """The maps (`control.KEY`) that a page draws: as in the paper of each backbone that the control has, and of the whole model."""
     layers = [(key, *control.PAPER) for key in backbones if key in set(judged["map"])]
     return layers + [(control.WHOLE, method, "") for method in ("sensitivity", "occlusion")]

@@ -17,7 +17,7 @@ TERCILES = ("small", "middle", "large")
 SHARES = ("pointing", "tolerant")  # measures that are yes or no of each image
 
 
-def judged(
+def scores_and_answers(
     scores: pd.DataFrame, records: Sequence[Any], dataset: Any, images: pd.DataFrame, clusters: np.ndarray
 ) -> pd.DataFrame:
     """`tumours.read`'s scores with what they are compared by: one row an image, run and map.
@@ -30,18 +30,18 @@ def judged(
     for r in records:
         own = scores[scores["run"] == r.key]
         seen = base[base["row"].isin(own["row"])].assign(run=r.key)
-        told = image_answers.answers(r, dataset)[["row", "predicted", "label", "right"]]
+        told = image_answers.of_run(r, dataset)[["row", "predicted", "label", "right"]]
         parts.append(pd.concat([own, seen]).assign(seed=r.seed).merge(told, on="row", how="left"))
     out = pd.concat(parts, ignore_index=True)
     out["group"], out["area"] = clusters[out["row"]], images["area"].to_numpy()[out["row"]]
-    third = np.searchsorted(edges(out), out["area"])
+    third = np.searchsorted(tercile_limits(out), out["area"])
     out["size"] = pd.Categorical.from_codes(third, TERCILES, ordered=True)
     classes = records[0].settings.data.classes
     out["class"] = [CLASS_NAMES[classes[k]] for k in out["label"]]
     return out
 
 
-def scores(frame: pd.DataFrame, by: str | None = None, n: int = 2000) -> pd.DataFrame:
+def mean_scores(frame: pd.DataFrame, by: str | None = None, n: int = 2000) -> pd.DataFrame:
     """map, (by,) measure, mean, low, high, n: means with cluster-bootstrap intervals over patient groups."""
     lines = []
     keys = ["map"] if by is None else ["map", by]
@@ -54,7 +54,7 @@ def scores(frame: pd.DataFrame, by: str | None = None, n: int = 2000) -> pd.Data
     return pd.DataFrame(lines, columns=[*keys, "measure", "mean", "low", "high", "n"])
 
 
-def against(frame: pd.DataFrame, first: str, second: str, n: int = 2000) -> pd.DataFrame:
+def score_differences(frame: pd.DataFrame, first: str, second: str, n: int = 2000) -> pd.DataFrame:
     """measure, difference, low, high of map `first` minus map `second`, image by image, patients drawn whole.
 
     No interval (NaN) where all images have the same difference.
@@ -68,7 +68,7 @@ def against(frame: pd.DataFrame, first: str, second: str, n: int = 2000) -> pd.D
 
 
 def wide(frame: pd.DataFrame, by: str | None = None, decimals: int = 3) -> pd.DataFrame:
-    """A reader's table of `scores`: maps (and `by`) down, measures across."""
+    """A reader's table of `mean_scores`: maps (and `by`) down, measures across."""
     text = frame.assign(text=words.spans(frame, "mean", decimals))
     keys = ["map"] if by is None else ["map", by]
     out = text.pivot(index=keys, columns="measure", values="text")[list(tumours.MEASURES)]
@@ -79,8 +79,8 @@ def wide(frame: pd.DataFrame, by: str | None = None, decimals: int = 3) -> pd.Da
     return out.rename(columns={"map": "Map", "size": "Tumour", "class": "Class", "right": "Answer"})
 
 
-def edges(frame: pd.DataFrame) -> np.ndarray:
-    """The two area shares that part `judged`'s tumours into thirds."""
+def tercile_limits(frame: pd.DataFrame) -> np.ndarray:
+    """The two area shares that part `scores_and_answers`'s tumours into thirds."""
     return np.nanquantile(frame.drop_duplicates("row")["area"], [1 / 3, 2 / 3])
 
 
@@ -92,7 +92,7 @@ class Maps(NamedTuple):
     """
 
     runs: list[Any]
-    scores: pd.DataFrame
+    mean_scores: pd.DataFrame
     names: list[str]
     chosen: str | None
     kept: dict[str, dict[str, np.ndarray]]

@@ -20,18 +20,18 @@ def table_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
 def fold_records(chapter: Any, experiment: str) -> dict[str, list[Any]]:
     """`table_records` of a table on patient-disjoint folds; the proposed rows have those of the experiment "patients"."""
     rows = {row.label for row in experiments.experiment(f"{experiment}-patients").rows}
-    own = runs(chapter.records("patients"))
-    own_rows = {row: own for row in table_rows.proposed(experiment) if row in rows}
+    own = distinct_runs(chapter.records("patients"))
+    own_rows = {row: own for row in table_rows.proposed_rows(experiment) if row in rows}
     return equal_seeds(chapter.records(f"{experiment}-patients") | own_rows)
 
 
-def runs(*found: Mapping[str, Sequence[Any]] | Sequence[Any]) -> list[Any]:
+def distinct_runs(*found: Mapping[str, Sequence[Any]] | Sequence[Any]) -> list[Any]:
     """The run records of several tables ({row: records}) and lists, each once: what a chapter's strip names."""
     groups = (group for one in found for group in (one.values() if isinstance(one, Mapping) else [one]))
     return list({r.key: r for group in groups for r in group}.values())
 
 
-def whole(records: Sequence[Any]) -> list[Any]:
+def with_all_folds(records: Sequence[Any]) -> list[Any]:
     """Runs of the seeds that have every fold; on a split without folds, all runs."""
     return [r for one in folds.pool(records) if one.folds in (0, splits.FOLDS) for r in one.parts]
 
@@ -48,13 +48,13 @@ def equal_seeds(found: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     common = set().union(*seeds.values()).intersection(*(own for own in seeds.values() if most in own))
     out = {row: list(group) for row, group in found.items()}
     for row, own in seeds.items():
-        out[row] = [r for r in whole(out[row]) if r.seed in common] if common <= own else []
+        out[row] = [r for r in with_all_folds(out[row]) if r.seed in common] if common <= own else []
     return out
 
 
 def seeds_known(found: Mapping[str, Sequence[Any]]) -> dict[str, set[int]]:
     """Row to the seeds that it was trained with in all folds; rows without one are left out."""
-    known = {row: {r.seed for r in whole(group)} for row, group in found.items()}
+    known = {row: {r.seed for r in with_all_folds(group)} for row, group in found.items()}
     return {row: seeds for row, seeds in known.items() if seeds}
 
 
@@ -76,12 +76,12 @@ def which_seeds(
 
     found: of `fold_records`; every: all runs of the reference on the folds.
     """
-    used = whole(found.get(table_rows.proposed(experiment)[0], ()))
-    every = whole(every)
+    used = with_all_folds(found.get(table_rows.proposed_rows(experiment)[0], ()))
+    every = with_all_folds(every)
     if not used or among(every, used):
         return ""
     groups, pictures = splits.clusters(dataset), units.pictures(dataset)
-    one, all_ = (worth.row(some, groups, ["accuracy"])["accuracy"] for some in (used, every))
+    one, all_ = (worth.of_runs(some, groups, ["accuracy"])["accuracy"] for some in (used, every))
     copied, all_copied = (
         worth.by_picture(some, groups, pictures, ["accuracy"])["accuracy"] for some in (used, every)
     )
@@ -91,7 +91,7 @@ def which_seeds(
         r.settings.model.weights == "in-domain" for r in used
     )
     return (
-        f"Compared {words.verb(len(seeds))} {table_rows.called({'row': table_rows.proposed(experiment)})}'s seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}, {one.value:.1%}: "
+        f"Compared {words.verb(len(seeds))} {table_rows.called({'row': table_rows.proposed_rows(experiment)})}'s seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}, {one.value:.1%}: "
         f"{words.verb(len(seeds), 'the one', 'those')} that all rows compared here have on all {splits.FOLDS} folds (other tables' rows may have other seeds). Over its "
         f"{words.plural(all_.n, 'seed')} it scores {all_.value:.1%}: "
         + (

@@ -58,7 +58,7 @@ def verdict_said(effects_: pd.DataFrame, rows: pd.DataFrame, control: pd.DataFra
         )
     trained = rows[rows["n"] > 0]
     if trained["row"].nunique() > 1:
-        own = factorial_effects.cells()[True, True]
+        own = factorial_effects.design_cells()[True, True]
         for metric, name, best in (("accuracy", "accuracy", "max"), ("ece", "ECE", "min")):
             part = trained[trained["metric"] == metric].set_index("row")
             tops = [_top(part[column], best) for column in ("mean", "picture") if part[column].notna().all()]
@@ -92,7 +92,7 @@ def _told(one: Any, good: int) -> str:
 def _word(line: pd.Series, name: str, good: int) -> str:
     if not line["n"]:
         return f"{name}: no runs"
-    scale, decimals, _ = ablation_tables.shown(name)
+    scale, decimals, _ = ablation_tables.metric_format(name)
     value, *interval = words.shift(line, decimals, scale).split(" ", 1)
     text = f"{' '.join([name, value, *['points'] * (scale == 100), *interval])}, {_told(line, good)}"
     once = " (one seed)" if line["n"] == 1 else ""
@@ -116,15 +116,17 @@ def seed_against_seed(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     Chapter 15 does the same by a permutation, for the accuracy. records: all its runs over the folds.
     """
     groups, pictures = splits.clusters(dataset), units.pictures(dataset)
-    by, lines = folds.by_seed(matched.whole(records)), []
+    by, lines = folds.by_seed(matched.with_all_folds(records)), []
     for copied, metric in itertools.product((False, True), ("accuracy", "nll")):
         weighed = pictures if copied else None
         drawn = {
-            seed: bootstrap.samples(worth.of_records(part), groups, ("accuracy", "nll"), pictures=weighed)
+            seed: bootstrap.samples(
+                worth.answers_by_seed(part), groups, ("accuracy", "nll"), pictures=weighed
+            )
             for seed, part in by.items()
         }
         for a, b in itertools.combinations(by, 2):
-            answer = worth.one_answer_moves(worth.of_records(by[a]), weighed, metric)
+            answer = worth.one_answer_moves(worth.answers_by_seed(by[a]), weighed, metric)
             one = factorial_effects.weighted_sum(metric, [(1, drawn[a]), (-1, drawn[b])], answer)
             lines.append((metric, copied, one.value, one.low, one.high))
     return pd.DataFrame(lines, columns=["metric", "by_picture", "value", "low", "high"])
@@ -155,6 +157,6 @@ def seed_against_seed_said(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
 def beside_no_mixup_said(frame: pd.DataFrame, show_published: bool = True) -> str:
     """Whether Mixup is better than none where no known patient is shared, EMA on both times; frame: of `ablation.measure_on_folds`."""
     question = "Is Mixup better than none where no known patient is shared (both with EMA)?"
-    row = factorial_effects.cells()[factorial_effects.EMA]
+    row = factorial_effects.design_cells()[factorial_effects.EMA]
     answer = first_place.answer(frame, row, question, show_published=show_published)
     return f"{answer} What Mixup changes without EMA stands among the effects below."

@@ -28,7 +28,7 @@ def weights(layers: Iterable[Any]) -> int:
     return sum(layer.count_params() for layer in layers)
 
 
-def sizes(models: Mapping[str, Any]) -> pd.DataFrame:
+def sizes_by_profile(models: Mapping[str, Any]) -> pd.DataFrame:
     """Parts down (index), profiles across: input, feature maps (Eqs 4, 5), width d, and numbers of weights."""
     columns = {}
     for profile, model in models.items():
@@ -46,7 +46,7 @@ def sizes(models: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def shares_said(size: pd.Series) -> str:
-    """Whose the weights are; size: one column of `sizes`."""
+    """Whose the weights are; size: one column of `sizes_by_profile`."""
     whole, fusion = size["weights, whole model"], size["weights, fusion"]
     known = size.dropna()  # other profiles' backbones have no weights here
     backbones = sum(n for part, n in known.items() if part.startswith("weights, ") and "-" in part)

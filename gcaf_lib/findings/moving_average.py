@@ -20,14 +20,14 @@ def scores_by_weights(
 ) -> pd.DataFrame:
     """One line a row and kind of weights, mean ± sd over seeds: raw everywhere, averaged where EMA is on."""
     lines = []
-    for (_, ema), label in factorial_effects.cells().items():
+    for (_, ema), label in factorial_effects.design_cells().items():
         records = found.get(label, ())
         for which in ("raw", "ema") if ema else ("raw",):
             word = {"raw": "raw", "ema": "averaged"}[which]
             line: dict[str, Any] = {"Row": label, "Weights": word, "n": len(records)}
             scores = [summary(r.labels(), r.probabilities("test", which)) for r in records]
             for metric in metrics:
-                scale, decimals, unit = ablation_tables.shown(metric)
+                scale, decimals, unit = ablation_tables.metric_format(metric)
                 values = pd.Series([score[metric] for score in scores], dtype=float)
                 text = words.mean_sd(values.mean(), values.std(), decimals, scale)
                 line[names.metric_name(metric) + unit] = text if scores else names.ABSENT
@@ -42,7 +42,7 @@ def same_course(found: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     weights' validation loss to six digits; kept_without, kept_with (epochs kept, by stage); images, answers (of
     the raw weights, that differ), largest (difference of a probability).
     """
-    names, lines = factorial_effects.cells(), []
+    names, lines = factorial_effects.design_cells(), []
     columns = ["loss", "val_loss_raw"]
     for mixup in (False, True):
         pair = [{r.seed: r for r in found.get(names[mixup, ema], ())} for ema in (False, True)]
@@ -103,7 +103,7 @@ def start_left_table(found: Mapping[str, Sequence[Any]], training_images: int) -
     averaged, lines = {row: runs for row, runs in found.items() if runs and runs[0].settings.training.ema}, []
     for row, records in averaged.items():
         chosen = records[0].settings.training
-        for stage, part in pd.concat([stages.kept(r) for r in records]).groupby("stage"):
+        for stage, part in pd.concat([stages.kept_epochs(r) for r in records]).groupby("stage"):
             ends, left = stages.average_left(chosen, sorted(part["best_epoch"]), training_images)
             # from fewest steps, which leave the largest share, to most
             cells = words.extent(ends, "{:,}".format), words.extent(left, words.percent)

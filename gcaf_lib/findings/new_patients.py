@@ -44,7 +44,7 @@ def carries_over_said(
     said = temperature_said(
         random, strict, scaled, (own, temperature_scaling.fitted(apart)), gap, moved, copied
     )
-    said += f" What is said of the folds rests on {words.rested(apart, clusters, pictures)}."
+    said += f" What is said of the folds rests on {words.tested_said(apart, clusters, pictures)}."
     return f"{said}\n\n{validation_said(validation_parts(apart, clusters, pictures))}"
 
 

@@ -22,7 +22,7 @@ def recall_band(row: pd.Series) -> str:
 
 
 def home_band(row: pd.Series) -> str:
-    """The same of its class at home, of a row of `levels`."""
+    """The same of its class at home, of a row of `recall_with_home`."""
     return words.band(row["home"], row["home_low"], row["home_high"])
 
 
@@ -31,7 +31,7 @@ def _trained(recall: pd.DataFrame) -> pd.DataFrame:
     return recall[recall["model"] != NEIGHBOUR].drop_duplicates("model")
 
 
-def models(recall: pd.DataFrame) -> list[str]:
+def model_names(recall: pd.DataFrame) -> list[str]:
     """Names of the trained models in `outside_sets.RECALL`: those on patient-disjoint folds first, then by name."""
     own = _trained(recall)
     shared = own["split"] != folds.NAMES["patients"]
@@ -43,7 +43,7 @@ def whole_sets(recall: pd.DataFrame, model: str) -> pd.DataFrame:
     return recall[(recall["model"] == model) & (recall["plane"] == "all")]
 
 
-def levels(recall: pd.DataFrame, model: str) -> pd.DataFrame:
+def recall_with_home(recall: pd.DataFrame, model: str) -> pd.DataFrame:
     """One model's rows by class and set, whole sets, and `home`, `home_low`, `home_high`, `home_images`, `home_cases`:
     the same class at home."""
     own = whole_sets(recall, model)
@@ -57,7 +57,8 @@ def levels(recall: pd.DataFrame, model: str) -> pd.DataFrame:
 def recall_table(recall: pd.DataFrame) -> pd.DataFrame:
     """A reader's table: a row a class and set, a column a model, its home and the nearest neighbour beside it."""
     found = {
-        model: levels(recall, model).set_index(["class", "set"]) for model in [*models(recall), NEIGHBOUR]
+        model: recall_with_home(recall, model).set_index(["class", "set"])
+        for model in [*model_names(recall), NEIGHBOUR]
     }
     keys = sorted({key for one in found.values() for key in one.index}, key=lambda k: (_ORDER[k[0]], k[1]))
     rows = []
@@ -79,7 +80,7 @@ def recall_table(recall: pd.DataFrame) -> pd.DataFrame:
 
 def confusion_table(recall: pd.DataFrame, model: str) -> pd.DataFrame:
     """Of each class and set, the share in percent that one model classifies as each class."""
-    own = levels(recall, model)
+    own = recall_with_home(recall, model)
     counts = own[list(CLASSES)]
     shares = (
         counts.div(counts.sum(axis=1) / 100, axis=0)
@@ -92,7 +93,7 @@ def confusion_table(recall: pd.DataFrame, model: str) -> pd.DataFrame:
 
 def beside_home(recall: pd.DataFrame, model: str) -> str:
     """How recall elsewhere stands to recall at home, of sets with enough cases."""
-    own = levels(recall, model)
+    own = recall_with_home(recall, model)
     own = own[(own["cases"] >= FEW) & own["home"].notna()]
     if own.empty:
         return UNSCORED
@@ -120,12 +121,12 @@ def beside_home(recall: pd.DataFrame, model: str) -> str:
 
 
 def _off_home(own: pd.DataFrame) -> tuple[int, int]:
-    """In how many rows of `levels` the interval lies below that at home, and above it."""
+    """In how many rows of `recall_with_home` the interval lies below that at home, and above it."""
     return int((own["high"] < own["home_low"]).sum()), int((own["low"] > own["home_high"]).sum())
 
 
 def _fall(own: pd.DataFrame) -> str:
-    """The largest fall among rows of `levels`, with intervals, images and cases on both sides; nothing where there is none."""
+    """The largest fall among rows of `recall_with_home`, with intervals, images and cases on both sides; nothing where there is none."""
     if own.empty or (own["recall"] >= own["home"]).all():
         return ""
     worst = own.loc[(own["recall"] - own["home"]).idxmin()]
@@ -154,8 +155,8 @@ def rest_said(recall: pd.DataFrame, model: str, not_brain_mr: pd.DataFrame, with
 
     without: `outside_sets.RECALL` without these images; of a model that it lacks, the two values between which that recall lies.
     """
-    own, lines = levels(recall, model).set_index(["set", "class"]), []
-    left = levels(without, model).set_index(["set", "class"])
+    own, lines = recall_with_home(recall, model).set_index(["set", "class"]), []
+    left = recall_with_home(without, model).set_index(["set", "class"])
     for key, images in not_brain_mr.groupby(["set", "class"], sort=False):
         if key not in own.index or own.loc[key, "cases"] < FEW or len(images) >= own.loc[key, "images"]:
             continue

@@ -24,9 +24,9 @@ def method(records: Sequence[Any]) -> dict[int, paired_tests.Run]:
     return {r.seed: paired_tests.Run(r.rows(), r.labels(), r.probabilities()) for r in records}
 
 
-def rivals(experiment: str, found: Mapping[str, Sequence[Any]]) -> dict[str, dict[int, paired_tests.Run]]:
+def rival_runs(experiment: str, found: Mapping[str, Sequence[Any]]) -> dict[str, dict[int, paired_tests.Run]]:
     """Rows of an experiment but the proposed model's own, trained or not, in the experiment's order."""
-    own = table_rows.proposed(experiment)
+    own = table_rows.proposed_rows(experiment)
     rows = [row.label for row in experiments.experiment(experiment).rows if row.label not in own]
     return {row: method(found.get(row, ())) for row in rows}
 
@@ -39,7 +39,7 @@ def tests(
     n: int = intervals.PERMUTATIONS,
     pictures: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """`paired_tests.table` of every rival of Tables 4, 5 and 6 with the proposed model, and what the paper prints.
+    """`paired_tests.compare_all` of every rival of Tables 4, 5 and 6 with the proposed model, and what the paper prints.
 
     found: table ("Table 4") to `chapter.records` of its experiment; reference: records of the proposed model.
     Columns before those of `paired_tests.compare`: place, row, published (the paper's difference as a fraction,
@@ -49,8 +49,8 @@ def tests(
     base, frames = method(reference), []
     for place, name in TESTED.items():
         records = found.get(place, {})
-        frame = paired_tests.table(base, rivals(name, records), groups, test_to_train, n)
-        theirs = published_gaps.published(place).set_index("row")["gap"]
+        frame = paired_tests.compare_all(base, rival_runs(name, records), groups, test_to_train, n)
+        theirs = published_gaps.rival_gaps(place).set_index("row")["gap"]
         frame.insert(0, "place", place)
         frame.insert(2, "published", [-theirs.get(row, np.nan) for row in frame["row"]])
         copied = [_by_picture(records.get(row, ()), base, groups, pictures, n) for row in frame["row"]]
@@ -65,7 +65,7 @@ def _by_picture(records, second, groups, pictures, n: int) -> tuple[float, float
     """Difference of records and the method `second` with each picture weighing 1, and the p of its permutation by patient;
     NaN where that is not asked."""
     first = method(records)
-    seeds = paired_tests.shared(first, second)
+    seeds = paired_tests.common_seeds(first, second)
     if pictures is None or not seeds or not worth.grouped(records):
         return np.nan, np.nan
     rows = first[seeds[0]].rows

@@ -27,7 +27,7 @@ def packages_table() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Package", "Model", "Licence", "SHA-256 of the wheel"])
 
 
-def models(answers: pd.DataFrame) -> list[str]:
+def package_names(answers: pd.DataFrame) -> list[str]:
     """The packages that have a record, in its order."""
     return list(dict.fromkeys(answers["model"]))
 
@@ -210,7 +210,7 @@ def mixture_said(in_training: pd.DataFrame) -> str:
     )
 
 
-def alone_said(in_training: pd.DataFrame) -> str:
+def not_in_training_said(in_training: pd.DataFrame) -> str:
     """How many of Kaggle's Testing images (`packages.testing_in_training`) have neither their picture nor their patient in Training."""
     alone = in_training[~in_training["picture_in_training"] & ~in_training["patient_in_training"]]
     if alone.empty:

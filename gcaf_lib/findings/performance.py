@@ -26,7 +26,7 @@ def metrics_over_seeds(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
 
     Intervals are `evaluation.worth`'s, over patients and, with two or more seeds, also over trainings.
     """
-    return pd.DataFrame.from_dict(worth.row(records, splits.clusters(dataset)), orient="index").rename(
+    return pd.DataFrame.from_dict(worth.of_runs(records, splits.clusters(dataset)), orient="index").rename(
         columns={"value": "mean"}
     )
 
@@ -114,7 +114,7 @@ def accuracy_intervals(records: Sequence[Any], dataset: Any) -> pd.DataFrame:
     for r in records:
         right, of = int(r.right().sum()), len(r.right())
         plain = intervals.wilson(right, of)
-        grouped = worth.row([r], groups, ["accuracy"])["accuracy"]
+        grouped = worth.of_runs([r], groups, ["accuracy"])["accuracy"]
         both = (words.ends(one.low, one.high, 2, 100) for one in (plain, grouped))
         lines.append((str(r.seed), right, of, f"{100 * plain.value:.2f}", *both))
     heads = ["Seed", "Right", "Of", "Accuracy (%)", "Wilson 95%", "Cluster bootstrap 95%"]
@@ -174,10 +174,10 @@ def _pair(names: Iterable[str]) -> str:
 
 def published_headline_said(mean: pd.DataFrame) -> str:
     """What the paper's accuracy and recalls say by themselves; mean: our `class_report`."""
-    supports, accuracy = paper.supports(), checks.main()
+    supports, accuracy = paper.supports(), checks.headline_accuracy()
     right, n = checks.main_count()
     interval = intervals.wilson(right, n)
-    low, high = attainability.implied(supports, checks.known(), "recall_pituitary")
+    low, high = attainability.implied(supports, checks.diagonal_figures(), "recall_pituitary")
     best = paper.published("§5.4", metric="recall_notumor")
     ours = mean.loc[[c for c in supports if c in mean.index], "recall"].idxmax()
     return (
@@ -246,6 +246,6 @@ def areas_said(known: pd.DataFrame, labels: np.ndarray, classes: Sequence[str]) 
     )
 
 
-def averages_said() -> str:
+def mean_areas_said() -> str:
     """Whether the paper's own means of areas are those of the classes' areas beside them, a line each."""
     return "\n".join(f"- {one.claim}; {one.check}: **{one.verdict}**." for one in checks.averages())

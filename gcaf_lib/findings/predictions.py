@@ -16,7 +16,7 @@ from gcaf_lib.evaluation import control, heatmaps, tumours
 SURE = 0.9
 
 
-def drawn(answers: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def right_sample(answers: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Two right answers of each class (fewer where there are fewer), drawn at random."""
     rng = np.random.default_rng(seed)
     chosen = [
@@ -107,7 +107,7 @@ def spreads_said(frame: pd.DataFrame) -> str:
 
 
 def control_said(judged: pd.DataFrame, norm: bool) -> str:
-    """What chapter 20's control says of these maps (judged: `control.judged`; norm: whether the runs have LayerNorm)."""
+    """What chapter 20's control says of these maps (judged: `control.map_verdicts`; norm: whether the runs have LayerNorm)."""
     own = control.paper_map(judged[judged["projection_norm"] == norm])
     if own.empty:
         return "Chapter 20's control was not run for models like these: what these maps show is not known."

@@ -52,7 +52,7 @@ def price_text(frame: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame([{"Model": names.ABSENT}])
     return pd.DataFrame(
         {
-            "Model": recipes.head(r.side),
+            "Model": recipes.side_title(r.side),
             "Image": f"{r.size}×{r.size}",
             "Parameters": f"{r.parameters:,}",
             "Multiply-adds": amount(r.macs),

@@ -41,23 +41,25 @@ def compare(
     small, large: records of the proposed model by protocol (`split_records.ladder_records`); sides: what they are called, in
     the columns `<side>_value`, `_low`, `_high`, `_picture` too, which `CHANGE` follows. Compared are the seeds that both
     have, with all folds of the split; where there is none, seeds is 0. folds, and images, pictures,
-    groups: tested (`units.sizes`; of a recall, of its class). Fractions; picture…:
+    groups: tested (`units.counts`; of a recall, of its class). Fractions; picture…:
     each picture weighing 1, where copies are kept together.
     """
     groups, pictures, lines = splits.clusters(dataset), units.pictures(dataset), []
     wanted = [*METRICS, *RECALLS]
     for protocol in folds.NAMES:
-        first, second = worth.paired(*(matched.whole(side.get(protocol, ())) for side in (large, small)))
+        first, second = worth.paired(
+            *(matched.with_all_folds(side.get(protocol, ())) for side in (large, small))
+        )
         changes = worth.difference(first, second, groups, wanted) if first else {}
         copied = worth.by_picture(first, groups, pictures, wanted, against=second)
         levels = {}
         for side, records in zip(sides, (second, first)):
-            found = worth.row(records, groups, wanted) if records else {}
+            found = worth.of_runs(records, groups, wanted) if records else {}
             levels[side] = found, worth.by_picture(records, groups, pictures, wanted)
         tested = pd.Series(dict(pair for r in first for pair in zip(r.rows(), _classes(r))), dtype=object)
         for metric in wanted:
             rows = (tested[tested == metric.removeprefix("recall_")] if metric in RECALLS else tested).index
-            sizes = {"folds": matched.folds_known(first), **units.sizes(rows, groups, pictures)}
+            sizes = {"folds": matched.folds_known(first), **units.counts(rows, groups, pictures)}
             change, picture = (some.get(metric, ablation.NONE) for some in (changes, copied))
             line = {"protocol": protocol, "metric": metric, "seeds": change.n, **sizes}
             line |= ablation.as_columns(change, "difference") | ablation.as_columns(picture, "picture")
@@ -85,10 +87,10 @@ def compared_text(frame: pd.DataFrame, sides: tuple[str, str] = SIDES) -> pd.Dat
         for side in sides:
             *three, picture = (scale * r[f"{side}_{one}"] for one in SCORE)
             text = words.span(*three, decimals) if r["seeds"] else "no pair of runs"
-            line[head(side)] = words.beside(text, picture, number)
+            line[side_title(side)] = words.beside(text, picture, number)
         change = words.shift(ablation.worth_of(r, "difference"), decimals, scale) if r["seeds"] else "–"
         line["Difference"] = words.beside(change, scale * r["picture"], signed)
-        lines.append(line | {"Compared": words.rests(r | {"n": r["seeds"]}) if r["seeds"] else "none"})
+        lines.append(line | {"Compared": words.basis_said(r | {"n": r["seeds"]}) if r["seeds"] else "none"})
     return pd.DataFrame(lines)
 
 
@@ -121,7 +123,7 @@ def change_said(change: worth.Change) -> str:
     return words.outcome(change, "a loss", "a gain")
 
 
-def head(side: str) -> str:
+def side_title(side: str) -> str:
     """A side's name at the head of a column or row."""
     return side[0].upper() + side[1:]
 

@@ -44,7 +44,7 @@ def ece_by_chance_said(records: Sequence[Any]) -> str:
 
 
 def excess_said(one: worth.Worth) -> str:
-    """Whether confidence lies above accuracy, from `worth.row`'s `excess`, and what the paper's ECE leaves open."""
+    """Whether confidence lies above accuracy, from `worth.of_runs`'s `excess`, and what the paper's ECE leaves open."""
     told = words.by_side(
         one,
         "the model is underconfident",
@@ -84,8 +84,8 @@ def before_and_after_scaling(record: Any) -> tuple[dict[str, pd.DataFrame], dict
 
 
 def scaling_said(chapter: Any, records: Sequence[Any], clusters: np.ndarray, rest: str) -> str:
-    """`temperature` of a chapter's runs, each scaled by its own; rest: `words.rested` of them."""
-    left = worth.row(records, clusters, ["ece"], scaled=True)["ece"].value
+    """`temperature` of a chapter's runs, each scaled by its own; rest: `words.tested_said` of them."""
+    left = worth.of_runs(records, clusters, ["ece"], scaled=True)["ece"].value
     literal = chapter.settings.loss.reading == "target-probability"
     fits, change = temperature_scaling.fitted(records), by_scaling(records, clusters)
     return temperature(fits, change, left, literal, rest, fewer_seeds(chapter, records, clusters))
@@ -100,7 +100,7 @@ def temperature(
     fewer: worth.Worth | None = None,
 ) -> str:
     """Fitted temperatures, what they say of the model, and what scaling does to the ECE. literal: whether the loss is Equation 14's letter;
-    rest: `words.rested` of the runs; fewer: the same change of the seeds that chapter 19 takes, where these are fewer."""
+    rest: `words.tested_said` of the runs; fewer: the same change of the seeds that chapter 19 takes, where these are fewer."""
     text = (
         f"With averaged weights the fitted temperature is {tables.mean_sd_n(found)}, and scaling changes the ECE by "
         f"{words.shift(gap)}, leaving {scaled:.4f}: {temperature_scaling.way(gap)}"

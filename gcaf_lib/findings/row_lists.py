@@ -15,7 +15,7 @@ def difference_said(line: pd.Series) -> str:
         return "–"
     if line["reference"]:
         return table_rows.called(line)
-    scale, decimals, _ = ablation_tables.shown(line["metric"])
+    scale, decimals, _ = ablation_tables.metric_format(line["metric"])
     both = (words.shift(ablation.worth_of(line, name), decimals, scale) for name, _ in ablation.WAYS.values())
     return ", ".join(f"{word}{text}" for word, text in zip(ablation.WAYS, both) if text != "–")
 

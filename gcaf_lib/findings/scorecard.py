@@ -81,7 +81,7 @@ def _levels(profile: str, protocol: str, ours: dict, dataset: Any) -> Iterator[d
     groups, pictures = splits.clusters(dataset), units.pictures(dataset)
     copied = worth.by_picture(found, groups, pictures)
     tested = [r.rows() for r in folds.pool(found)]
-    sizes = units.sizes(np.concatenate(tested) if tested else [], groups, pictures)
+    sizes = units.counts(np.concatenate(tested) if tested else [], groups, pictures)
     for figure in _figures(MAIN_PLACES):
         value, picture = (one.get(figure.metric, ablation.NONE) for one in (known, copied))
         lift = lifts.get(figure.metric, ablation.NONE).lift
@@ -144,4 +144,4 @@ def _by_settings(records: list[Any], dataset: Any) -> dict[tuple[str, str], list
 
 def measure(records: list[Any], dataset: Any) -> dict[str, worth.Worth]:
     """metric to `Worth` of one row's records: what the scorecard shows, for chapters."""
-    return worth.row(records, splits.clusters(dataset))
+    return worth.of_runs(records, splits.clusters(dataset))

@@ -19,7 +19,7 @@ def one_against_several(with_: Sequence[Any], without: Sequence[Any]) -> bool:
 
 def pair(with_: Sequence[Any], without: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Whole seeds with the setting and without, seed by seed; where one stands against several, all."""
-    sides = matched.whole(with_), matched.whole(without)
+    sides = matched.with_all_folds(with_), matched.with_all_folds(without)
     return sides if one_against_several(*sides) else worth.paired(*sides)
 
 
@@ -33,8 +33,8 @@ def change_of(
     """`worth.Change` of a `pair`, on images of the classes `keep`."""
     if not one_against_several(with_, without):
         return worth.change(without, with_, clusters, pictures, keep)
-    sides = (dict(zip(folds.by_seed(side), worth.of_records(side, keep))) for side in (without, with_))
-    return worth.against(*sides, clusters, pictures if worth.grouped(with_) else None)
+    sides = (dict(zip(folds.by_seed(side), worth.answers_by_seed(side, keep))) for side in (without, with_))
+    return worth.change_of_answers(*sides, clusters, pictures if worth.grouped(with_) else None)
 
 
 def against_each(change: worth.Change) -> str:

@@ -23,7 +23,7 @@ def permuted(
     (N,): `units.pictures`). Two trainings of one method are not two methods, so how small p is here tells what a small p
     between rows is worth. records: taken are the seeds that have all folds.
     """
-    runs, lines = p_values.method(folds.pool(matched.whole(records))), []
+    runs, lines = p_values.method(folds.pool(matched.with_all_folds(records))), []
     for a, b in itertools.combinations(sorted(runs), 2):
         rows = runs[a].rows
         tests_ = [

@@ -66,8 +66,8 @@ def accuracy_spread_said(chance: Mapping[str, float], reference: Sequence[Any]) 
 def printed_rivals(found: p_values.Tables) -> Iterator[tuple[str, str, dict]]:
     """Place, row and runs (`p_values.method`) of every rival that the paper's Tables 4, 5, 6 and 8 print an accuracy of."""
     for place, name in table_rows.TABLES.items():
-        printed = set(published_gaps.published(place)["row"])
-        for row, runs in p_values.rivals(name, found.get(place, {})).items():
+        printed = set(published_gaps.rival_gaps(place)["row"])
+        for row, runs in p_values.rival_runs(name, found.get(place, {})).items():
             if row.replace(" = ", " ") in printed:
                 yield place, row, runs
 
@@ -76,7 +76,7 @@ def scatter(found: p_values.Tables, reference: Sequence[Any]) -> pd.DataFrame:
     """place, row, seeds, sd: how far each printed row's accuracy minus the proposed model's scatters over common seeds."""
     base, lines = p_values.method(reference), []
     for place, row, runs in printed_rivals(found):
-        gaps = [runs[s].right.mean() - base[s].right.mean() for s in paired_tests.shared(runs, base)]
+        gaps = [runs[s].right.mean() - base[s].right.mean() for s in paired_tests.common_seeds(runs, base)]
         lines.append((place, row, len(gaps), np.std(gaps, ddof=1) if len(gaps) > 1 else np.nan))
     return pd.DataFrame(lines, columns=["place", "row", "seeds", "sd"])
 
@@ -133,7 +133,7 @@ def difference_spread_said(spread: pd.DataFrame, runs: int) -> str:
 
 
 def with_spread(lines: pd.DataFrame, spread: pd.DataFrame, show_published: bool = True) -> pd.DataFrame:
-    """The paper's gaps (`published_gaps.published`) with their table's kind and its sd, sd_low, sd_high; NaN where the paper's
+    """The paper's gaps (`published_gaps.rival_gaps`) with their table's kind and its sd, sd_low, sd_high; NaN where the paper's
     gaps, which are of patients' images, have no place beside the spread, which is of phantoms."""
     kind = lines["place"].map({place: kind for kind, places in KINDS.items() for place in places})
     columns = {"sd": "sd", "sd_low": "low", "sd_high": "high"}
@@ -147,7 +147,7 @@ def shared_errors(found: p_values.Tables, reference: Sequence[Any]) -> pd.DataFr
     lines = [
         (place, row, paired_tests.overlap(base, runs))
         for place, row, runs in printed_rivals(found)
-        if paired_tests.shared(base, runs)
+        if paired_tests.common_seeds(base, runs)
     ]
     return pd.DataFrame(lines, columns=["place", "row", "share"]).dropna(ignore_index=True)
 

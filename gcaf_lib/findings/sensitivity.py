@@ -39,7 +39,7 @@ def published_span_said() -> str:
     """How far the paper's figures of Table 8 move, beside the interval of its best one."""
     right, images = checks.main_count()
     wilson = intervals.wilson(right, images)
-    values = [100 * level for level in published_gaps.levels(PLACE)]
+    values = [100 * level for level in published_gaps.printed_accuracies(PLACE)]
     best = values[0]
     low, high = 100 * wilson.low, 100 * wilson.high
     others = len(values) - 1
@@ -54,7 +54,7 @@ def published_span_said() -> str:
     )
 
 
-def panels(
+def accuracy_panels(
     frame: pd.DataFrame, show_published: bool = True
 ) -> tuple[pd.DataFrame, tuple[float, float] | None]:
     """What `charts.sensitivity` draws of `ablation.measure`'s frame, and the default's interval (None: not trained)."""
@@ -218,7 +218,7 @@ def ece_said(frame: pd.DataFrame, found: Mapping[str, Sequence[Any]]) -> str:
     hit = run[difference_intervals.separated(run)]
     if hit.empty:
         return "No value changes the ECE with an interval that excludes 0."
-    seeds = ", ".join(map(str, sorted({r.seed for r in matched.runs(found)})))
+    seeds = ", ".join(map(str, sorted({r.seed for r in matched.distinct_runs(found)})))
     return (
         f"The ECE changes (interval excluding 0; compared seed by seed: {seeds}) for {row_lists.listed(hit, seeds=True)}; smaller is better."
         f"{ablation_summary.after_adjustment(run)}{ablation_summary.false_alarms(run)} How often that is, is simulated for accuracies, not for the ECE."

@@ -82,7 +82,7 @@ def wide_with_without(compared: pd.DataFrame, changes: Changes) -> pd.DataFrame:
             moved = words.shift(change.file, 1, 100)
             moved = words.beside(moved, without.change, lambda v: words.signed(100 * v, 1))
             one = "one seed against the mean of " if change.each else ""
-            cells = *map(accuracies.with_picture, (with_, without)), moved, one + accuracies.rests(with_)
+            cells = *map(accuracies.with_picture, (with_, without)), moved, one + accuracies.basis_said(with_)
         lines.append((name, split, *cells))
     heads = ["Taken away", "Split", "With it", "Without it", "Difference", "Compared"]
     return pd.DataFrame(lines, columns=heads)
@@ -108,14 +108,14 @@ def always(labels: pd.Series, pictures: np.ndarray | None = None) -> dict[str, f
     }
 
 
-def tested(dataset: Any) -> str:
+def tested_said(dataset: Any) -> str:
     """How many images, pictures and patients `hint_table` is of, on each split and with a tumour alone."""
     clusters, pictures, said = splits.clusters(dataset), units.pictures(dataset), []
     tumour = dataset.frame["label"].to_numpy(int) != CLASSES.index("notumor")
     for protocol, split in SPLITS.items():
         asked = np.any([part == "test" for part in exposure.parts(protocol, dataset)], axis=0)
         every, ill = (
-            words.counted(units.sizes(np.flatnonzero(one), clusters, pictures))
+            words.unit_counts_said(units.counts(np.flatnonzero(one), clusters, pictures))
             for one in (asked, asked & tumour)
         )
         said.append(f"{split}, {every}; of them with a tumour {ill}")

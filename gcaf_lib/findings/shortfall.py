@@ -77,7 +77,11 @@ def _where_shared(four: Mapping[str, pd.Series]) -> str:
 
 def _at_kept_epoch(three: Sequence[Any]) -> str:
     """How far training and validation got in stage 2, and how often the last epoch was the best; "" without a run."""
-    last = pd.concat([stages.kept(r) for r in three]).query("stage == 2") if len(three) else pd.DataFrame()
+    last = (
+        pd.concat([stages.kept_epochs(r) for r in three]).query("stage == 2")
+        if len(three)
+        else pd.DataFrame()
+    )
     if last.empty:
         return ""
     end = int((last["best_epoch"] == last["epochs"]).sum())

@@ -33,12 +33,12 @@ def imagenet_records(chapter: Any) -> dict[str, list[Any]]:
     """`ladder_records` of the profile `transfer`, with all folds, to stand beside miniatures; none beside phantoms."""
     if chapter.phantoms or chapter.settings.model.scale != "mini":
         return {}
-    return whole(ladder_records(chapter.under(TRANSFER)))
+    return with_all_folds(ladder_records(chapter.under(TRANSFER)))
 
 
-def whole(records: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+def with_all_folds(records: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """Those of the seeds that have all folds of their split, where there are any; by whatever name they stand."""
-    kept = {name: matched.whole(group) for name, group in records.items()}
+    kept = {name: matched.with_all_folds(group) for name, group in records.items()}
     return {name: group for name, group in kept.items() if group}
 
 

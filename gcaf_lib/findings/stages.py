@@ -15,7 +15,7 @@ from gcaf_lib.settings import TrainingSettings
 from gcaf_lib.training import runs
 
 
-def kept(record: Any) -> pd.DataFrame:
+def kept_epochs(record: Any) -> pd.DataFrame:
     """One row a stage: the epoch whose weights were kept (lowest validation loss), and what it cost."""
     lines = []
     for stage in record.info["stages"]:
@@ -24,7 +24,7 @@ def kept(record: Any) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def stages(records: Sequence[Any]) -> pd.DataFrame:
+def stages_table(records: Sequence[Any]) -> pd.DataFrame:
     """One row a stage, mean ± sd over runs: epochs run, epoch kept, accuracies there, seconds."""
     if not records:
         return pd.DataFrame([{"Stage": ABSENT}])
@@ -39,7 +39,7 @@ def stages(records: Sequence[Any]) -> pd.DataFrame:
             "Validation loss, EMA": tables.mean_sd_n(part["val_loss"], 4),
             "Seconds": f"{part['seconds'].mean():.0f}",
         }
-        for stage, part in pd.concat([kept(r) for r in records]).groupby("stage")
+        for stage, part in pd.concat([kept_epochs(r) for r in records]).groupby("stage")
     ]
     return pd.DataFrame(lines)
 

@@ -19,14 +19,14 @@ FUSION_NAMES = {
 PROPOSED, DEFAULT = "the proposed model", "the default"  # what rows are compared with, as `called`
 
 
-def published(experiment: str, row: str) -> dict[str, paper.Figure]:
+def published_figures(experiment: str, row: str) -> dict[str, paper.Figure]:
     """The paper's figures of one row of an experiment, by metric; empty where the paper has no such row."""
     place = PLACES.get(experiment)
     found = paper.find(place, row.replace(" = ", " ")) if place else []
     return {figure.metric: figure for figure in found}
 
 
-def proposed(experiment: str) -> list[str]:
+def proposed_rows(experiment: str) -> list[str]:
     """The rows of an experiment that are the paper's proposed setting (Table 8 has one a hyper-parameter)."""
     default = settings.load("paper")
     return [

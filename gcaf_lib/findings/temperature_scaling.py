@@ -18,7 +18,7 @@ def by_one_temperature(
 ) -> tuple[worth.Worth, worth.Worth]:
     """Confidence minus accuracy of the test answers scaled by a temperature from elsewhere, and by how much it changes the NLL;
     pictures: to weigh each picture 1."""
-    trained = worth.of_records(records)
+    trained = worth.answers_by_seed(records)
     scaled = [
         [one._replace(probs=calibration_measures.scale(one.probs, t)) for one in parts] for parts in trained
     ]

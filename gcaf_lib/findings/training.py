@@ -89,14 +89,14 @@ def raw_history(record: Any) -> pd.DataFrame:
     return record.history.assign(**plain)
 
 
-def averages(records: Sequence[Any], images: int) -> pd.DataFrame:
+def moving_averages(records: Sequence[Any], images: int) -> pd.DataFrame:
     """One row a stage: what the average still holds of its start, and what it gains over the raw weights.
 
     images: number of training images, which gives the steps an epoch. All at the kept epoch; accuracies
     are those of the validation part, mean ± sd over seeds.
     """
     lines = []
-    for stage, part in pd.concat([stages.kept(r) for r in records]).groupby("stage"):
+    for stage, part in pd.concat([stages.kept_epochs(r) for r in records]).groupby("stage"):
         ends, left = stages.average_left(records[0].settings.training, part["best_epoch"], images)
         gain = tables.mean_sd_n(part["val_accuracy"] - part["val_accuracy_raw"], scale=100)
         lines.append((int(stage), stages.span(ends), tables.mean_sd_n(left, 1, 100), gain))
@@ -120,11 +120,11 @@ def unfrozen_layers(record: Any) -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["backbone", "layer"])
 
 
-def stage0(records: Sequence[Any]) -> pd.DataFrame:
+def stage0_table(records: Sequence[Any]) -> pd.DataFrame:
     """One row a backbone: epochs, the kept epoch, accuracy on validation and test (mean ± sd), seconds (mean)."""
     lines = []
     for key, found in stages.stage0_records(records).items():
-        rows = pd.DataFrame([stages.kept(record).iloc[0] for record in found])
+        rows = pd.DataFrame([stages.kept_epochs(record).iloc[0] for record in found])
         hits = [r.right(which="raw").mean() for r in found]
         accuracies = (tables.mean_sd_n(values, scale=100) for values in (rows["val_accuracy"], hits))
         epochs = stages.span(rows["epochs"]), stages.span(rows["best_epoch"])
@@ -145,7 +145,7 @@ def start_said(found: Mapping[str, Sequence[Any]], settings: Settings) -> str:
 
 def convergence_said(records: Sequence[Any]) -> str:
     """Training and validation accuracy at the end beside those the paper reads off its Figure 9, and what stage 2 moved."""
-    frames = [stages.kept(record) for record in records]
+    frames = [stages.kept_epochs(record) for record in records]
     train, val = (
         tables.mean_sd_n([f[name].iloc[-1] for f in frames], scale=100)
         for name in ("accuracy", "val_accuracy_raw")
@@ -195,7 +195,7 @@ def moving_weights_said(size: Mapping[str, int]) -> str:
     )
 
 
-def averages_said(records: Sequence[Any]) -> str:
+def moving_averages_said(records: Sequence[Any]) -> str:
     """What the paper's β leaves of the start of stage 2, and what raw and averaged weights score on the test part."""
     names = ("ema", "batch_size", "stage2_epochs")
     beta, batch, epochs = (paper.published("Table 3", metric=f"training.{name}") for name in names)

@@ -12,7 +12,7 @@ from gcaf_lib.findings import accuracies, matched, words
 
 class SmallerTraining(NamedTuple):
     """Accuracy on the same images by file and by picture, trained on a single split and on folds, and the first minus the second;
-    tested: `units.sizes` of these images."""
+    tested: `units.counts` of these images."""
 
     own: Sequence[worth.Worth]
     other: Sequence[worth.Worth]
@@ -24,7 +24,7 @@ def smaller_training(folded: Sequence[Any], single: Sequence[Any], dataset: Any)
     """`SmallerTraining` on the test images of the single split `patients`, trained there (`single`) and on folds that test them, of the
     seeds that both have. Where that is one, it stands against all that the folds have (each has its own stage 0, so none is
     nearer). None where none is in common."""
-    sides = [{one.seed: one for one in folds.pool(side)} for side in (single, matched.whole(folded))]
+    sides = [{one.seed: one for one in folds.pool(side)} for side in (single, matched.with_all_folds(folded))]
     common = sorted(sides[0].keys() & sides[1].keys())
     if not common:
         return None
@@ -37,13 +37,13 @@ def smaller_training(folded: Sequence[Any], single: Sequence[Any], dataset: Any)
     ]
     levels = (
         [
-            worth.scores(list(side.values()), clusters, ["accuracy"], pictures=weights)["accuracy"]
+            worth.of_answers(list(side.values()), clusters, ["accuracy"], pictures=weights)["accuracy"]
             for weights in (None, pictures)
         ]
         for side in both
     )
-    change = worth.against(*both, clusters, pictures)
-    return SmallerTraining(*levels, change, units.sizes(tested, clusters, pictures))
+    change = worth.change_of_answers(*both, clusters, pictures)
+    return SmallerTraining(*levels, change, units.counts(tested, clusters, pictures))
 
 
 def larger_part_said(dataset: Any, known: SmallerTraining | None) -> str:
@@ -66,7 +66,7 @@ def larger_part_said(dataset: Any, known: SmallerTraining | None) -> str:
     return (
         f"{text} A control: on the single split `patients` training has {single}. There the model is right on {words.band(*accuracies.value_and_ends(own))}%, "
         f"by picture {words.percent(own1.value)}%; on the same images the models of the folds ({words.plural(other.n, 'seed')}) are right on {words.band(*accuracies.value_and_ends(other))}%, "
-        f"by picture {words.percent(other1.value)}%; {words.rests({'n': own.n, 'folds': 0, 'protocol': 'patients', **tested})}. With the larger part: {said}."
+        f"by picture {words.percent(other1.value)}%; {words.basis_said({'n': own.n, 'folds': 0, 'protocol': 'patients', **tested})}. With the larger part: {said}."
     )
 
 

@@ -53,7 +53,7 @@ def trained_once(
     """By protocol on which ImageNet's recipe has one seed and the miniatures several: accuracy minus that of their mean, and of each."""
     groups, pictures, changes = splits.clusters(dataset), units.pictures(dataset), {}
     for protocol in folds.NAMES:
-        sides = [matched.whole(side.get(protocol, ())) for side in (small, large)]
+        sides = [matched.with_all_folds(side.get(protocol, ())) for side in (small, large)]
         if seed_changes.one_against_several(*sides):
             changes[protocol] = seed_changes.change_of(*sides, groups, pictures)
     return changes

@@ -36,11 +36,11 @@ def accuracy(
     four, three: side (`recipes.SIDES`) to its runs that were trained on four classes, and on three; those of four are judged on tumour images alone. Of the seeds that all of them have, with all folds.
     """
     models = {
-        f"{recipes.head(side)}, {word} classes": records
+        f"{recipes.side_title(side)}, {word} classes": records
         for word, both in (("four", four), ("three", three))
         for side, records in both.items()
     }
-    equal, groups = split_records.whole(matched.equal_seeds(models)), splits.clusters(dataset)
+    equal, groups = split_records.with_all_folds(matched.equal_seeds(models)), splits.clusters(dataset)
     found = accuracies.levels(equal, groups, units.pictures(dataset), TUMOURS)
     scores = [*accuracies.SCORES["accuracy"], *accuracies.PICTURE_COLUMNS["accuracy"]]
     columns = [*scores, "seeds", "folds", *ablation.SIZES]
@@ -49,7 +49,7 @@ def accuracy(
 
 def on_tumours(large: Mapping[str, Sequence[Any]], dataset: Any) -> dict[str, pd.Series]:
     """Protocol to `accuracies.of_runs` of four-class runs on tumour images alone, of the seeds that have all folds."""
-    known = split_records.whole({protocol: large.get(protocol, ()) for protocol in folds.NAMES})
+    known = split_records.with_all_folds({protocol: large.get(protocol, ()) for protocol in folds.NAMES})
     found = accuracies.levels(known, splits.clusters(dataset), units.pictures(dataset), TUMOURS)
     return dict(found.assign(protocol=found.index).iterrows())
 
@@ -60,7 +60,7 @@ def accuracy_text(frame: pd.DataFrame) -> pd.DataFrame:
     for r in frame.itertuples():
         done = np.isfinite(r.accuracy)
         text = words.beside(words.band(r.accuracy, r.low, r.high), r.picture) if done else names.ABSENT
-        lines.append((r.model, text, accuracies.rests(r) if done else "–"))
+        lines.append((r.model, text, accuracies.basis_said(r) if done else "–"))
     return pd.DataFrame(lines, columns=["Model", "Accuracy (%)", "Of"])
 
 
@@ -84,7 +84,7 @@ def beside_reported_said(frame: pd.DataFrame) -> str:
 
 def fewer_classes_said(three: Sequence[Any], four: Sequence[Any], dataset: Any) -> str:
     """What leaving the no-tumour class out of training changes on the tumour images, with ImageNet weights."""
-    three, four = worth.paired(matched.whole(three), matched.whole(four))
+    three, four = worth.paired(matched.with_all_folds(three), matched.with_all_folds(four))
     if not three:
         return ""
     pictures = units.pictures(dataset)
@@ -100,7 +100,7 @@ def answer_gone_on_split(
     four: Sequence[Any], three: Sequence[Any], dataset: Any, pictures: np.ndarray
 ) -> str:
     """`answer_gone_said` of runs on one split, paired by seed, or one seed of three classes beside each of four."""
-    sides = [[image_answers.answers(r, dataset).assign(seed=r.seed) for r in side] for side in (four, three)]
+    sides = [[image_answers.of_run(r, dataset).assign(seed=r.seed) for r in side] for side in (four, three)]
     seeds = len({r.seed for r in four})
     keys = ["row"] if seed_changes.one_against_several(four, three) else ["seed", "row"]
     both = pd.merge(*map(pd.concat, sides), on=keys, suffixes=("", "_three"))

@@ -27,8 +27,8 @@ def black_said(maps: map_localisation.Maps, small: np.ndarray, clusters: np.ndar
 
 
 def by_size(scores: pd.DataFrame) -> pd.DataFrame:
-    """`map_localisation.scores` by third of the tumour's size, small ones first."""
-    found = map_localisation.scores(scores, "size")
+    """`map_localisation.mean_scores` by third of the tumour's size, small ones first."""
+    found = map_localisation.mean_scores(scores, "size")
     return found.sort_values(
         "size", key=lambda sizes: sizes.map(map_localisation.TERCILES.index), kind="stable"
     )
@@ -40,12 +40,12 @@ def by_answer(scores: pd.DataFrame, pictures: np.ndarray) -> pd.DataFrame:
 
 
 def sized(scores: pd.DataFrame, by: str, pictures: np.ndarray) -> pd.DataFrame:
-    """`map_localisation.scores`, and of how many pictures and patient groups each line is; pictures (N,): `units.pictures`."""
+    """`map_localisation.mean_scores`, and of how many pictures and patient groups each line is; pictures (N,): `units.pictures`."""
     parts = scores.groupby(by, observed=True)
     counts = parts.agg(
         pictures=("row", lambda rows: len(np.unique(pictures[rows]))), groups=("group", "nunique")
     )
-    return map_localisation.scores(scores, by).join(counts, on=by)
+    return map_localisation.mean_scores(scores, by).join(counts, on=by)
 
 
 def counted(found: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def cells_table(both: pd.DataFrame) -> pd.DataFrame:
 
 
 def rivals_table(rivals: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """A reader's table of `map_localisation.against` for each rival."""
+    """A reader's table of `map_localisation.score_differences` for each rival."""
     parts = [d.assign(rival=names.map_name(key)) for key, d in rivals.items()]
     frame = pd.concat(parts, ignore_index=True)
     told = [frame["low"] > 0, frame["high"] < 0]
@@ -99,7 +99,7 @@ def cells(scores: pd.DataFrame, maps: Sequence[str], pictures: np.ndarray) -> pd
 
 def cells_caption(scores: pd.DataFrame) -> str:
     """What `cells_table` shows, and where the thirds of the tumours' sizes end; scores: of `map_localisation.Maps`."""
-    ends = " and ".join(f"{edge:.2%}" for edge in map_localisation.edges(scores))
+    ends = " and ".join(f"{edge:.2%}" for edge in map_localisation.tercile_limits(scores))
     return (
         f"By class and third of the tumour's size (thirds of all tumours here: up to {ends} of the image): mean and 95% "
         "cluster-bootstrap interval over patient groups. An image counts once a run."
@@ -115,7 +115,7 @@ def cells_said(scores: pd.DataFrame, maps: Sequence[str]) -> str:
         if part.empty:
             continue
         found = [
-            map_localisation.against(part, shown, rival).set_index("measure").loc["pointing"]
+            map_localisation.score_differences(part, shown, rival).set_index("measure").loc["pointing"]
             for rival in rivals
         ]
         if all(d.low > 0 for d in found):
@@ -132,9 +132,9 @@ def cells_said(scores: pd.DataFrame, maps: Sequence[str]) -> str:
 def tumour_said(
     chosen: str | None, rivals: Mapping[str, pd.DataFrame], scores: pd.DataFrame, phantoms: bool = False
 ) -> str:
-    """Does the chosen map beat maps that don't know the image? rivals: name to `map_localisation.against`.
+    """Does the chosen map beat maps that don't know the image? rivals: name to `map_localisation.score_differences`.
 
-    scores: of `map_localisation.scores`. Where no map passed the control, nothing is concluded.
+    scores: of `map_localisation.mean_scores`. Where no map passed the control, nothing is concluded.
     """
     if chosen is None:
         return "No map passes the control, so neither a win nor a loss above is evidence about the model."

@@ -40,7 +40,7 @@ def by_table(frames: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
     """What the comparisons of each split and table rest on, and which true differences they could have shown.
 
     frames: split to table ("Table 4") to `ablation.measure`'s. split, place, pairs, folds, `ablation.SIZES`; least, most: the true
-    difference from which on the narrowest and the widest row's interval excludes 0 with a power of 80% (`difference_intervals.visible`), picture_…;
+    difference from which on the narrowest and the widest row's interval excludes 0 with a power of 80% (`difference_intervals.detectable`), picture_…;
     gaps: the paper's differences of trained rows, as_large: those that are as large as their row's.
     """
     lines = []
@@ -50,7 +50,7 @@ def by_table(frames: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
         line = {"split": split, "place": place, "pairs": 0}
         if len(run):
             line |= run.iloc[0][["pairs", "folds", *ablation.SIZES]].to_dict()
-        seen, copied = (difference_intervals.visible(run, name) for name, _ in ablation.WAYS.values())
+        seen, copied = (difference_intervals.detectable(run, name) for name, _ in ablation.WAYS.values())
         line |= dict(zip(SEEN, (seen.min(), seen.max(), copied.min(), copied.max())))
         gaps = run["published_difference"].abs()
         line |= {"gaps": int(gaps.notna().sum()), "as_large": int((gaps >= seen).sum())}
@@ -65,7 +65,7 @@ def by_table_text(frame: pd.DataFrame) -> pd.DataFrame:
         {
             "Split": r.split,
             "Table": r.place.removeprefix("Table "),
-            "Compared": words.rests(r._asdict()) if r.pairs else names.ABSENT,
+            "Compared": words.basis_said(r._asdict()) if r.pairs else names.ABSENT,
             "Seen from (points)": words.extent((100 * r.least, 100 * r.most)),
             "By picture": words.extent((100 * r.picture_least, 100 * r.picture_most)),
             "The paper's as large": f"{r.as_large} of {r.gaps}",

@@ -18,6 +18,7 @@ VERDICT = (  # what the last column of `performance.beside_published` means
     "with the other published figures (chapter 22)."
 )
 OVER = "over patients and, with two or more seeds, also over trainings"  # what an interval of `worth` is
+BOOTSTRAP = "cluster bootstrap: whole patient groups are drawn, not images"
 ONE_RUN = "The paper's own networks have one run: the GPU time there was went to each fusion once, not to a second seed."
 SAME_SEED = "The miniature beside them is the run of the same seed, so that both sides have equally many."
 ONE_SEED = "Where there is one seed, the interval does not include the variation between seeds."
@@ -157,17 +158,17 @@ def plural(count: float, word: str) -> str:
     return many(int(count), word)
 
 
-def rests(line: Any) -> str:
+def basis_said(line: Any) -> str:
     """`2 seeds of 5 folds, 7,023 images (3,900 pictures, 1,500 patient groups)`: what a comparison rests on.
 
-    line: n (or pairs), folds, and what `units.sizes` counts. Without folds: `5 seeds, …`, `one run, …`.
+    line: n (or pairs), folds, and what `units.counts` counts. Without folds: `5 seeds, …`, `one run, …`.
     """
     text = names.runs_text({**line, "n": line["pairs"] if "pairs" in line else line["n"]})
-    return f"{text + ' seeds' if text.isdigit() else text}, {counted(line)}"
+    return f"{text + ' seeds' if text.isdigit() else text}, {unit_counts_said(line)}"
 
 
-def counted(line: Any) -> str:
-    """`703 images (577 pictures, 291 patient groups)` of what `units.sizes` counts."""
+def unit_counts_said(line: Any) -> str:
+    """`703 images (577 pictures, 291 patient groups)` of what `units.counts` counts."""
     images, pictures, groups = (
         plural(line[name], word)
         for name, word in (("images", "image"), ("pictures", "picture"), ("groups", "patient group"))
@@ -175,16 +176,16 @@ def counted(line: Any) -> str:
     return f"{images} ({pictures}, {groups})"
 
 
-def rested(
+def tested_said(
     records: Sequence[Any], clusters: np.ndarray, pictures: np.ndarray, rows: np.ndarray | None = None
 ) -> str:
-    """`rests` of the test parts of some runs; rows: of the dataset, where only these of their images were asked."""
+    """`basis_said` of the test parts of some runs; rows: of the dataset, where only these of their images were asked."""
     counts = {
         "n": len({r.seed for r in records}),
         "folds": len({r.settings.data.fold for r in records} - {None}),
     }
     rows = np.concatenate([[], *(r.rows() for r in records)]) if rows is None else rows
-    return rests(counts | units.sizes(rows, clusters, pictures))
+    return basis_said(counts | units.counts(rows, clusters, pictures))
 
 
 def verb(count: int, one: str = "is", several: str = "are") -> str:

@@ -46,7 +46,7 @@ def name(metric: str) -> str:
     return _WORDS.get(metric, metric)
 
 
-def shown(figure: paper.Figure) -> str:
+def printed(figure: paper.Figure) -> str:
     """A figure as printed, with its unit."""
     return f"{figure.value:.{figure.decimals}f}" + ("%" if figure.unit == "%" else "")
 
@@ -58,13 +58,13 @@ def reported(figures: Sequence[paper.Figure]) -> list[Reported]:
 
 def _nearest(row: dict, f: paper.Figure) -> str:
     """The attainable values on both sides of a figure, at its own decimals."""
-    low, high = (shown(f._replace(value=row[side])) for side in ("below", "above"))
+    low, high = (printed(f._replace(value=row[side])) for side in ("below", "above"))
     if np.isfinite(row["below"]) and np.isfinite(row["above"]):
         return f"beside the figures before it the nearest values are {low} and {high}"
     return f"beside the figures before it the nearest value is {high if np.isfinite(row['above']) else low}"
 
 
-def main() -> paper.Figure:
+def headline_accuracy() -> paper.Figure:
     """The accuracy of the main result."""
     return paper.find("§5.4", paper.PROPOSED, "accuracy")[0]
 
@@ -72,7 +72,7 @@ def main() -> paper.Figure:
 def main_count() -> tuple[int, int]:
     """How many test images the main result must have right, and of how many."""
     n = sum(paper.supports().values())
-    (right,) = attainability.counts(main().value, main().decimals, n, True)
+    (right,) = attainability.counts(headline_accuracy().value, headline_accuracy().decimals, n, True)
     return right, n
 
 
@@ -109,11 +109,11 @@ def table_2() -> Iterator[Finding]:
 
 
 def attained() -> dict[str, dict]:
-    """`judged` by metric."""
-    return judged().set_index("metric").to_dict("index")
+    """`report_verdicts` by metric."""
+    return report_verdicts().set_index("metric").to_dict("index")
 
 
-def judged() -> pd.DataFrame:
+def report_verdicts() -> pd.DataFrame:
     """`attainability.check` of the report; where κ's bound rules the MCC out, the accuracy alone is what it contradicts.
 
     The check drops figures one by one and never meets that shorter reason: it finds others that rule the MCC out as well.
@@ -130,7 +130,7 @@ def report(rows: dict[str, dict]) -> Iterator[Finding]:
     supports = paper.supports()
     n = sum(supports.values())
     for f in paper.report():
-        row, claim = rows[f.metric], f"{name(f.metric)} is {shown(f)}"
+        row, claim = rows[f.metric], f"{name(f.metric)} is {printed(f)}"
         if row["attainable"] is None:
             yield Finding(f.place, claim, "too many tables to decide", OPEN, _MEASURED)
         elif row["attainable"]:
@@ -178,7 +178,7 @@ def _mcc_alone() -> str:
     return f"MCC is never below a positive κ, and with {right} right κ is at least {cut(kappa(right)[0], 5)}"
 
 
-def known() -> list[Reported]:
+def diagonal_figures() -> list[Reported]:
     """Accuracy and recalls of Section 5.4: they fix the whole diagonal."""
     return [f for f in reported(paper.report()) if f.metric.startswith(("accuracy", "recall"))]
 
@@ -190,14 +190,14 @@ def highest_recall() -> Iterator[Finding]:
     missing = [c for c in CLASSES if f"recall_{c}" not in {f.metric for f in given}]
     supports = paper.supports()
     for c in missing:
-        low, high = attainability.implied(supports, known(), f"recall_{c}")
+        low, high = attainability.implied(supports, diagonal_figures(), f"recall_{c}")
         least = "" if round(low * supports[c]) == round(high * supports[c]) else "at least "
         text = f"accuracy and the other recalls leave {least}{round(low * supports[c])} of {supports[c]} for "
         text += f"{paper.CLASS_LABELS[c].lower()}: {100 * low:.2f}%"
         wrong = low * 100 > top.value
         yield Finding(
             top.place,
-            f"the {name(top.metric)}, {shown(top)}, is the highest",
+            f"the {name(top.metric)}, {printed(top)}, is the highest",
             text,
             CONTRADICTION if wrong else HOLDS,
             "all four are measured",
@@ -226,7 +226,7 @@ def averages() -> Iterator[Finding]:
                 text += "; the area under an averaged curve, which is called macro too, can be more"
         yield Finding(
             "§5.5",
-            f"{name(f.metric)} is {shown(f)}",
+            f"{name(f.metric)} is {printed(f)}",
             text,
             HOLDS if meets else OPEN if kind == "auc" else CONTRADICTION,
             "macro means the plain mean of the classes",
@@ -236,21 +236,21 @@ def averages() -> Iterator[Finding]:
 def repeated() -> Iterator[Finding]:
     """A figure of the proposed model that stands in several places must agree at the coarser rounding."""
     for metric in ("accuracy", "macro_f1", "macro_auc", "kappa", "mcc", "ece"):
-        rows = [f for f in paper.find(metric=metric) if f.row in proposed()]
+        rows = [f for f in paper.find(metric=metric) if f.row in proposed_rows()]
         places = list(dict.fromkeys(f.place for f in rows))
         low = max(f.fraction - f.half_step for f in rows)
         high = min(f.fraction + f.half_step for f in rows)
         agree = low <= high + 1e-12
         yield Finding(
             ", ".join(places),
-            f"{name(metric)} is {', '.join(dict.fromkeys(map(shown, rows)))}",
+            f"{name(metric)} is {', '.join(dict.fromkeys(map(printed, rows)))}",
             "one value rounds to all of them" if agree else "no value rounds to all of them",
             HOLDS if agree else CONTRADICTION,
             "compared at the printed decimals",
         )
 
 
-def proposed() -> set[str]:
+def proposed_rows() -> set[str]:
     """Rows, in whichever place, that are of the proposed model."""
     rows = {f.row for f in paper.FIGURES}
     return {r for r in rows if r.startswith("Proposed")} | {f.row for f in paper.find("Table 7")}

@@ -18,9 +18,9 @@ from gcaf_lib.paper.checks import (
     OPEN,
     RUNS,
     Finding,
-    main,
+    headline_accuracy,
     main_count,
-    shown,
+    printed,
 )
 from gcaf_lib.settings import CLASSES
 
@@ -34,9 +34,9 @@ def _accuracies(place: str) -> list[paper.Figure]:
     return paper.find(place, metric="accuracy")
 
 
-def rivals(place: str) -> list[paper.Figure]:
+def rival_figures(place: str) -> list[paper.Figure]:
     """The accuracies of a table that are not the main result's."""
-    return [f for f in _accuracies(place) if f.value != main().value]
+    return [f for f in _accuracies(place) if f.value != headline_accuracy().value]
 
 
 def accuracies() -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def accuracies() -> Iterator[Finding]:
         bad = [f for f in rows if not attainability.counts(f.value, f.decimals, n, True)]
         if bad:
             each = [attainability.fewest_runs(f.value, f.decimals, n, True) for f in bad]
-            runs = "; ".join(f"{f.row}: {shown(f)} (mean of {r} runs at least)" for f, r in zip(bad, each))
+            runs = "; ".join(f"{f.row}: {printed(f)} (mean of {r} runs at least)" for f, r in zip(bad, each))
             text = f"{len(rows) - len(bad)} of {len(rows)} rows are k/{n}; these are not: {runs}"
         else:
             text = f"every row is k/{n}"
@@ -87,19 +87,19 @@ def sampling() -> Iterator[Finding]:
     low, high = 100 * interval.low, 100 * interval.high
     yield Finding(
         "§5.4",
-        f"accuracy is {shown(main())}, without an interval",
+        f"accuracy is {printed(headline_accuracy())}, without an interval",
         f"{right} of {n}: 95% Wilson interval {low:.1f} to {high:.1f}%, if images were independent",
         OPEN,
         "cluster bootstrap over patients",
     )
     for place in TABLES:
-        others = rivals(place)
+        others = rival_figures(place)
         inside = [f for f in others if low <= f.value <= high]
-        gaps = [round((main().value - f.value) / 100 * n) for f in others]
+        gaps = [round((headline_accuracy().value - f.value) / 100 * n) for f in others]
         yield Finding(
             place,
             f"the proposed setting beats {len(others)} others",
-            f"{len(inside)} of {len(others)} lie inside the interval of {shown(main())}; the gaps are "
+            f"{len(inside)} of {len(others)} lie inside the interval of {printed(headline_accuracy())}; the gaps are "
             f"{min(gaps)} to {max(gaps)} of {n} images",
             INSIDE if 2 * len(inside) > len(others) else OPEN,
             "paired comparison over seeds and patients",
@@ -158,7 +158,7 @@ def ranges() -> Iterator[Finding]:
 
 def selection() -> Iterator[Finding]:
     """Settings chosen by validation accuracy: whose accuracy does Table 8 show?"""
-    top = main()
+    top = headline_accuracy()
     sizes = {part: int(paper.published("§5.1", metric=part)) for part in ("testing", "validation")}
     chosen = [f for f in _accuracies("Table 8") if f.value == top.value]
     fits = {p: attainability.counts(top.value, top.decimals, n, True) for p, n in sizes.items()}
@@ -168,7 +168,7 @@ def selection() -> Iterator[Finding]:
     yield Finding(
         "§5.2, §5.8",
         "settings were chosen by validation accuracy",
-        f"{len(chosen)} rows of Table 8 show {shown(top)}, the test accuracy ({fits['testing'][0]} of "
+        f"{len(chosen)} rows of Table 8 show {printed(top)}, the test accuracy ({fits['testing'][0]} of "
         f"{sizes['testing']}){also}",
         OPEN if fits["validation"] else CONTRADICTION,
         "nothing is chosen; every setting is shown on both parts",
@@ -202,7 +202,7 @@ def dataset() -> Iterator[Finding]:
     except (DataError, OSError) as error:
         yield Finding(said.place, said.says, f"not checked: {error}", OPEN, said.default)
         return
-    sources = dataset_audit.sources(data.frame, facts)
+    sources = dataset_audit.source_counts(data.frame, facts)
     archive = sources[list(dataset_audit.SOURCES[:2])].sum(axis=1)
     healthy = CLASSES.index("notumor")
     yield Finding(

@@ -23,10 +23,10 @@ COLUMNS = ["place", "row", "gap", "images", "least", "independent", "most", "at_
 def headline() -> tuple[float, int, int]:
     """The proposed model's published accuracy (fraction), the test images, and those it has right."""
     right, n = checks.main_count()
-    return checks.main().fraction, n, right
+    return checks.headline_accuracy().fraction, n, right
 
 
-def published(place: str | None = None, overlap: Mapping[str, float] | None = None) -> pd.DataFrame:
+def rival_gaps(place: str | None = None, overlap: Mapping[str, float] | None = None) -> pd.DataFrame:
     """Every rival row of Tables 4, 5, 6 and 8 (or of one place): place, row, gap, images, p-values (`COLUMNS`).
 
     least, independent, most: McNemar's mid-p where the two share as few errors as possible, as many as chance
@@ -36,7 +36,7 @@ def published(place: str | None = None, overlap: Mapping[str, float] | None = No
     top, n, right = headline()
     wrong, lines = n - right, []
     for where in claims.TABLES if place is None else (place,):
-        for f in claims.rivals(where):
+        for f in claims.rival_figures(where):
             other = round(f.fraction * n)
             both = None if where not in (overlap or {}) else round(overlap[where] * wrong)
             at = np.nan if both is None else paired_tests.mid_p(n - other - both, wrong - both)
@@ -45,10 +45,10 @@ def published(place: str | None = None, overlap: Mapping[str, float] | None = No
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def levels(place: str | None = None) -> list[float]:
+def printed_accuracies(place: str | None = None) -> list[float]:
     """Published accuracies (fractions) of Tables 4, 5, 6 and 8 or of one place: the proposed model's once, then each rival's."""
     top, *_ = headline()
-    return [top, *(top - published(place)["gap"])]
+    return [top, *(top - rival_gaps(place)["gap"])]
 
 
 def significant(frame: pd.DataFrame, alpha: float = paired_tests.ALPHA) -> pd.DataFrame:
@@ -111,7 +111,7 @@ def needed(frame: pd.DataFrame, runs: Sequence[int], test_to_train: float) -> pd
 
 
 def claim_said(lines: pd.DataFrame) -> str:
-    """What Section 5.7 claims and leaves out; lines: of `published`."""
+    """What Section 5.7 claims and leaves out; lines: of `rival_gaps`."""
     level = paper.published("§5.7", metric="significance level")
     return (
         f"**What is claimed.** A paired t-test on the accuracies of several experiments, proposed method against baselines, with p < {level:g} for "

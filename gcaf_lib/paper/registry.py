@@ -46,14 +46,14 @@ def registry() -> pd.DataFrame:
     return frame.sort_values("verdict", key=lambda v: v.map(order.index), kind="stable", ignore_index=True)
 
 
-def errors(frame: pd.DataFrame) -> pd.DataFrame:
+def failed_checks(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that can't be, or that contradict each other or the data."""
     return frame[frame["verdict"].isin(ERRORS)].reset_index(drop=True)
 
 
 def impossible() -> set[tuple[str, str, str]]:
     """(place, row, metric) of every published figure that no confusion matrix gives, wherever it stands."""
-    rows, ours = _attained(), checks.proposed()
+    rows, ours = _attained(), checks.proposed_rows()
     wrong = {(f.metric, f.value) for f in paper.report() if rows[f.metric]["attainable"] is False}
     return {
         (f.place, f.row, f.metric) for f in paper.FIGURES if f.row in ours and (f.metric, f.value) in wrong
