@@ -601,10 +601,12 @@ def test_a_main_run_beside_an_earlier_one_and_what_its_aim_leaves():
         "Epochs took 90 and 50 s by the clock (0.56), what is outside them 10 and 30 s; 20 and 10 s" in said
     )
     parts = {"steps": {"clock": 50, "processor": 80}, "heat maps": {"clock": 20, "processor": 20}}
-    said = durations.bound_said(commits, [{"parts": parts}], [0.25, 0.5])
+    said = durations.bound_said(
+        commits, [{"parts": parts, "clock": 70, "epochs": {"1": [20, 20], "2": [5]}}], [0.25, 0.5]
+    )
     assert (
-        "steps are 80% of the processor's time" in said
-        and "20 s by the clock and 20 of the processor" in said
+        "Steps are 80% of the processor's time" in said
+        and "Of the 25 s outside the epochs 20 go to the heat maps that a record keeps (20 of" in said
     )
     assert (
         "a run would take 0.40 of the time before" in said

@@ -88,10 +88,11 @@ def bound_said(
     parts = main_run(rounds).set_index("Part")
     shares = parts.div(parts.loc["all"])
     steps, maps = shares["processor"]["steps"], parts.loc["heat maps"]
+    outside = sum(one["clock"] - sum(map(sum, one["epochs"].values())) for one in rounds) / len(rounds)
     least, most = (now / before * steps * part for part in (min(products), max(products)))
     return (
-        f"Of this recording shares count, its seconds are of another day. Steps are {steps:.0%} of the processor's time. The heat maps that a record keeps are most of what is outside the epochs: "
-        f"{maps['clock']:.0f} s by the clock and {maps['processor']:.0f} of the processor, on one thread. With nothing but the steps a run would take "
+        f"Of this recording shares count, its seconds are of another day. Steps are {steps:.0%} of the processor's time. Of the {outside:.0f} s outside the epochs "
+        f"{maps['clock']:.0f} go to the heat maps that a record keeps ({maps['processor']:.0f} of the processor: on one thread). With nothing but the steps a run would take "
         f"{now / before * steps:.2f} of the time before. Convolutions and products are {min(products):.0%} to {max(products):.0%} of a step "
         f"(*Beside PyTorch*, by the clock); if processor time is shared alike, they alone take {least:.2f} to {most:.2f} of the time before, where "
         "0.33 was the aim."

@@ -280,8 +280,8 @@ def _each(said: Callable[[str, dict[str, Any]], str], apart: str) -> Callable[[F
 
 def _beside_text(found: Files, others: Reader) -> str:
     said = [step_kinds.text(*one) for one in found.items()]
-    for one in others("throughput").values():
-        step = found.get(f"beside-{one['plan']['profile']}")
+    for stem, one in others("throughput").items():
+        step = found.get(stem.replace("throughput", "beside"))
         rows = {(row["contender"], row["stage"]): row for row in one["table"]}
         if step and "1" in step["milliseconds"]["2"]:
             said.append(
@@ -289,7 +289,7 @@ def _beside_text(found: Files, others: Reader) -> str:
                     step["milliseconds"]["2"]["1"]["ours"], rows["ours", "1"]["fraction_of_peak"]
                 )
             )
-    return "\n\n".join(said)
+    return "\n\n".join(said) + "\n"
 
 
 def _main_run_text(found: Files, others: Reader) -> str:
@@ -305,7 +305,7 @@ def _main_run_text(found: Files, others: Reader) -> str:
             of = [sides["ours"] for sides in steps["milliseconds"]["2"].values()]
             shares = [ours[step_kinds.PRODUCTS] / ours[step_kinds.WHOLE] for ours in of]
             said.append(durations.bound_said(commits["seconds"], one["rounds"], shares))
-    return "\n\n".join(said)
+    return "\n\n".join(said) + "\n"
 
 
 # benchmark to its section's head and text, in the order of the page, below the stages
