@@ -87,7 +87,7 @@ Markdown(preprocessing.same_pixels_said(enhanced, path, data))
 # half of Otsu's threshold. CLAHE spreads the crowded levels out: the peak becomes lower, and mass moves towards the bright end.
 
 # %% mystnb={"image": {"alt": "Two histograms of grey levels of one image: before CLAHE, and after it, where the levels are spread more evenly."}, "figure": {"name": "fig-intensities", "caption": "Grey levels of the head in that image before and after CLAHE (the paper's Figure 3)."}}
-head = preprocessing.head_mask(value)
+head = preprocessing.bright_mask(value)
 pictures.intensities(value[head], value_after[head])
 
 # %% [markdown]

@@ -54,8 +54,8 @@ overlap.split_note(chapter)
 # %%
 measured = performance.metrics_over_seeds(runs, chapter.dataset)
 clusters, picture_ids = splits.clusters(chapter.dataset), units.pictures(chapter.dataset)
-random_split = split_records.random_split(chapter) or runs
-by_chance = worth.of_runs(random_split, clusters, ["ece"])["ece"].lift
+random_split_runs = split_records.random_split(chapter) or runs
+by_chance = worth.of_runs(random_split_runs, clusters, ["ece"])["ece"].lift
 tested = words.tested_said(runs, clusters, picture_ids)
 tables.show(
     performance.beside_published(measured, paper.find("Table 7"), chapter.profile_and_split, by_chance),

@@ -161,7 +161,7 @@ Markdown(calibration_effects.ingredients_said(by_setting, proposed, clusters, di
 # %% mystnb={"image": {"alt": "Accuracy on the cases answered against the share answered, on the random split and, where run, on patient-disjoint folds, with bands."}, "figure": {"name": "fig-selective", "caption": "Selective prediction: accuracy on the most confident share of the test images, with 95% cluster-bootstrap bands over patient groups, mean over the seeds; the folds of a seed are ranked together, by the confidences of five models."}}
 from gcaf_lib.findings import acting
 
-decisions.accuracy_by_coverage(acting.accuracy_by_coverage(by_split, clusters, picture_ids))
+decisions.coverage_curves(acting.accuracy_by_coverage(by_split, clusters, picture_ids))
 
 # %%
 thresholds = acting.thresholds(by_split, clusters, picture_ids)

@@ -89,17 +89,17 @@ Markdown(explanations.maps_said(maps, map_verdicts, randomised, chapter.phantoms
 # %% mystnb={"image": {"alt": "Four panels, one a measure: mean score with interval of the model's maps, of the usual place, the centre, a random map and the edges."}, "figure": {"name": "fig-localisation", "caption": "Maps against tumour borders: mean over images and 95% cluster-bootstrap interval over patient groups. The model's own maps in colour."}}
 from gcaf_lib.findings import map_localisation, tumour_localisation
 
-scores = map_localisation.mean_scores(maps.scores)
-map_scores.by_measure(scores)
+scores_by_map = map_localisation.mean_scores(maps.scores)
+map_scores.by_measure(scores_by_map)
 
 # %%
 tested = words.tested_said(maps.runs, clusters, picture_ids, maps.scores["row"])
 tables.show(
-    map_localisation.wide(scores),
+    map_localisation.wide(scores_by_map),
     name="tab-localisation",
     caption="Maps against tumour borders: mean and 95% interval over patient groups "
     f"({words.BOOTSTRAP}). Images are counted once per run: {tested}.",
-    data=scores,
+    data=scores_by_map,
 )
 
 # %%
@@ -111,7 +111,7 @@ tables.show(
     caption=f"{names.map_name(maps.shown)}: its score minus that of a map that doesn't know the image. "
     f"{tested}; each file counts.",
 )
-Markdown(tumour_localisation.tumour_said(maps.chosen, score_differences, scores, chapter.phantoms))
+Markdown(tumour_localisation.tumour_said(maps.chosen, score_differences, scores_by_map, chapter.phantoms))
 
 # %% [markdown]
 # And the rest? What is black after preprocessing is not tissue. Over all test images, the share of the energy
@@ -162,14 +162,14 @@ tables.show(
 # %% mystnb={"image": {"alt": "A tumour of each class in seven pictures: as it is; painted over from its surroundings, flat in one colour, and alone; each beside as much elsewhere."}, "figure": {"name": "fig-painted", "caption": "What the models were asked: the tumour of middle size of each class."}}
 from gcaf_lib.findings import intervention_effects, painted_over, tumour_alone
 
-shown = intervention_effects.example_pictures(chapter.dataset, chapter.settings.data, maps.images, images)
-painting.example_pictures(shown)
+examples = intervention_effects.example_pictures(chapter.dataset, chapter.settings.data, maps.images, images)
+painting.examples(examples)
 
 # %% mystnb={"image": {"alt": "By class, two panels: share of answers that change when the tumour, or as much elsewhere, is painted over; share of right answers to the tumour, or as much elsewhere, alone; with intervals."}, "figure": {"name": "fig-interventions", "caption": "Left: answers that change when the tumour, or as much elsewhere, is painted over. Right: right answers when all of the head but the tumour, or as much elsewhere, is painted in one colour. Bars: 95% intervals, as in the tables below."}}
-asked = interventions.read(maps.runs, chapter.dataset)
-answers = intervention_effects.answers_by_kind(asked, classes, clusters)
+asked_again = interventions.read(maps.runs, chapter.dataset)
+answers = intervention_effects.answers_by_kind(asked_again, classes, clusters)
 effects = intervention_effects.all_effects(answers)
-painting.effects_by_class(effects["painted", "changed"], effects["alone", "right"])
+painting.effect_panels(effects["painted", "changed"], effects["alone", "right"])
 
 # %%
 painted_table = painted_over.painted_table(effects)

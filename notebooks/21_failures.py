@@ -41,8 +41,8 @@ chapter.strip([*split_runs, *patient_folds])
 
 # %%
 classes = chapter.settings.data.classes
-facts, image_facts = dataset_audit.read(chapter.dataset), tumours.read_images(chapter.dataset)
-answers = failures.answers_with_covariates(runs, chapter.dataset, image_facts, facts)
+audit, tumour_images = dataset_audit.read(chapter.dataset), tumours.read_images(chapter.dataset)
+answers = failures.answers_with_covariates(runs, chapter.dataset, tumour_images, audit)
 prose.say(failures.used_said(answers, runs, chapter.dataset))
 
 # %% [markdown]
@@ -134,7 +134,7 @@ surest = failures.surest(answers)
 pictures.predictions(failures.pictured(surest), chapter.dataset.root, classes)
 
 # %%
-mislabelled = dataset_audit.mislabelled(facts)
+mislabelled = dataset_audit.mislabelled(audit)
 tables.show(
     failures.surest_table(failures.pictured(surest), classes),
     name="tab-surest-mistakes",

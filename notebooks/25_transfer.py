@@ -157,8 +157,8 @@ tables.show(
     f"fusion, in points, with its 95% interval.{ablation_tables.basis_said(fold_rows)}",
     data=fold_rows,
 )
-how = "gcaf sweep table-4-patients --profile transfer"
-Markdown(ablation_summary.differences_said(fold_rows, how, fusion_names))
+sweep_command = "gcaf sweep table-4-patients --profile transfer"
+Markdown(ablation_summary.differences_said(fold_rows, sweep_command, fusion_names))
 
 # %% [markdown]
 # ## The paper's own networks, without ImageNet
@@ -173,8 +173,8 @@ Markdown(ablation_summary.differences_said(fold_rows, how, fusion_names))
 # recipes, and where there is one seed, no interval includes the variation between seeds. The paper's accuracy is of other test images.
 
 # %%
-proposed_runs = full_networks.proposed_runs(full_size)
-full_compared = recipes.compare(miniatures_once, proposed_runs, chapter.dataset, full_networks.FULL)
+proposed_by_split = full_networks.proposed_by_split(full_size)
+full_compared = recipes.compare(miniatures_once, proposed_by_split, chapter.dataset, full_networks.FULL)
 tables.show(
     recipes.compared_text(full_compared, full_networks.FULL),
     name="tab-full-size",
@@ -183,7 +183,9 @@ tables.show(
     f"its class.{recipes.once(full_compared)}",
     data=full_compared,
 )
-prose.say(full_networks.grown_said(full_compared), full_networks.fallen_said(proposed_runs, chapter.dataset))
+prose.say(
+    full_networks.grown_said(full_compared), full_networks.fallen_said(proposed_by_split, chapter.dataset)
+)
 
 # %% [markdown]
 # Table 4 with these networks: each fusion minus the proposed one, first on the random split, then on the single patient-disjoint split.  Here both networks
@@ -193,18 +195,20 @@ prose.say(full_networks.grown_said(full_compared), full_networks.fallen_said(pro
 # %%
 display(Markdown(full_networks.before_fusion_said(full_size, chapter.dataset)))
 command = "gcaf sweep table-4 --profile paper --set model.weights=in-domain"
-for protocol, rows in full_size.items():
-    gaps = ablation.measure("table-4", matched.equal_seeds(rows), chapter.dataset, proposed_runs[protocol])
+for protocol, runs_by_row in full_size.items():
+    differences = ablation.measure(
+        "table-4", matched.equal_seeds(runs_by_row), chapter.dataset, proposed_by_split[protocol]
+    )
     tables.show(
-        ablation_tables.difference_table(gaps, first="Fusion", names=fusion_names),
+        ablation_tables.difference_table(differences, first="Fusion", names=fusion_names),
         name=f"tab-full-size-{protocol}",
         caption="Fusion strategies with the paper's own networks, without ImageNet: accuracy minus that of the proposed "
         f"fusion, in points, with its 95% interval; split `{protocol}`, 80/10/10."
-        f"{ablation_tables.basis_said(gaps)}",
-        data=gaps,
+        f"{ablation_tables.basis_said(differences)}",
+        data=differences,
     )
-    how = f"{command} --set data.protocol={protocol}"
-    display(Markdown(ablation_summary.differences_said(gaps, how, fusion_names)))
+    sweep_command = f"{command} --set data.protocol={protocol}"
+    display(Markdown(ablation_summary.differences_said(differences, sweep_command, fusion_names)))
 
 # %% [markdown]
 # ## The price

@@ -219,16 +219,18 @@ def test_only_shared_seeds_are_compared():
 def test_a_row_is_on_the_side_of_its_interval():
     """A corrected interval of an ECE need not hold the value."""
     line = {"pairs": 2, "difference": 0.001, "difference_low": -0.012, "difference_high": -0.002}
-    below, above, level = difference_intervals.lower_higher_same(pd.DataFrame([line]))
+    below, above, level = difference_intervals.below_above_undecided(pd.DataFrame([line]))
     assert (len(below), len(above), len(level)) == (1, 0, 0)
 
 
 def test_every_row_with_a_run_is_below_above_or_undecided():
     found = {"Feature Concatenation": runs(40), "gcaf-split": runs(20), "gcaf-token": runs(1)}
     frame = ablation.measure("table-4", found, None, runs(20), ("accuracy",))
-    below, above, undecided = (list(part["row"]) for part in difference_intervals.lower_higher_same(frame))
+    below, above, undecided = (
+        list(part["row"]) for part in difference_intervals.below_above_undecided(frame)
+    )
     assert (below, above, undecided) == (["Feature Concatenation"], ["gcaf-token"], ["gcaf-split"])
-    assert all(part.empty for part in difference_intervals.lower_higher_same(frame[frame["n"] == 0]))
+    assert all(part.empty for part in difference_intervals.below_above_undecided(frame[frame["n"] == 0]))
 
 
 def test_other_test_images_are_refused():
@@ -1080,12 +1082,12 @@ def test_left_and_lost_turn_where_an_interval_meets_0():
     columns = [f"{one}{end}" for one in two for end in ablation.ENDS[1:]]
     lines = pd.DataFrame(ends, columns=columns).assign(row=list("abcde"), pairs=[2, 2, 2, 2, 0])
     assert difference_intervals.lost(lines, name, wide).tolist() == [False, True, True, False, False]
-    assert [list(side["row"]) for side in difference_intervals.lower_higher_same(lines, name)] == [
+    assert [list(side["row"]) for side in difference_intervals.below_above_undecided(lines, name)] == [
         ["c"],
         ["a", "b"],
         ["d"],
     ]
-    assert [list(side["row"]) for side in difference_intervals.lower_higher_same(lines, wide)] == [
+    assert [list(side["row"]) for side in difference_intervals.below_above_undecided(lines, wide)] == [
         [],
         ["a"],
         ["b", "c", "d"],

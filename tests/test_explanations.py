@@ -10,7 +10,14 @@ from gcaf_lib.display import control_charts, gallery
 from gcaf_lib.evaluation import clustered, control, sanity, tumours
 from gcaf_lib.evaluation import localisation as loc
 from gcaf_lib.evaluation.intervals import Interval
-from gcaf_lib.findings import agreement, explanations, map_control, tumour_localisation, words
+from gcaf_lib.findings import (
+    agreement,
+    explanations,
+    map_control,
+    map_localisation,
+    tumour_localisation,
+    words,
+)
 from gcaf_lib.settings import CLASSES, load
 
 # --- the yardstick: pairs drawn at random ---
@@ -337,7 +344,7 @@ def test_how_much_of_a_run_s_maps_lies_on_black_is_said():
     run = SimpleNamespace(key="r", rows=lambda: np.array([1, 2]))
     kept = np.zeros((2, 8, 8))
     kept[:, :, :4] = 1
-    maps = SimpleNamespace(runs=[run], kept={"r": {"x": kept}}, shown="x")
+    maps = map_localisation.Maps([run], pd.DataFrame(), ["x"], "x", {"r": {"x": kept}}, pd.DataFrame())
     said = tumour_localisation.black_said(maps, images, np.array([0, 1, 2]))
     assert (
         said.startswith("100.0% (100.0% to 100.0%)")

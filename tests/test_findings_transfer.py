@@ -257,7 +257,7 @@ def test_the_archives_slices_stand_once_each_in_the_dataset():
 
 def test_whole_seeds_alone_stand_on_the_ladder():
     large = model(LARGE) | {"twins": [], "patients": [run(LARGE, fold) for fold in range(4)]}
-    assert list(split_records.with_all_folds(large)) == ["paper"]
+    assert list(split_records.each_with_all_folds(large)) == ["paper"]
     floors = pd.DataFrame([{"protocol": "paper", "floor": "1nn-mirror", "n": 100}])
     frame = ladder.scores_by_split(model(SMALL), floors, None, imagenet={"paper": model(LARGE)["paper"]})
     level = frame.set_index(["method", "protocol"])["accuracy"]

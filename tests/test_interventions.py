@@ -804,14 +804,14 @@ def test_tables_and_pictures_of_nothing_and_of_something():
         alone["Tumour alone"].str.contains("100.0").all()
         and list(alone[intervention_effects.COMPARED[1]]) == ["–"] * 3
     )
-    assert len(painting.effects_by_class(found[iv.PAINTED, "changed"], found[iv.ALONE, "right"]).axes) == 2
+    assert len(painting.effect_panels(found[iv.PAINTED, "changed"], found[iv.ALONE, "right"]).axes) == 2
     empty = intervention_effects.all_effects(framed(MARKED.iloc[:0]))
     assert (
         painted_over.painted_table(empty)[painted_over.RIGHT].empty and tumour_alone.alone_table(empty).empty
     )
     assert painted_over.changed_table(empty).empty
-    assert isinstance(painting.effects_by_class(empty[iv.PAINTED, "changed"], empty[iv.ALONE, "right"]), Note)
-    assert isinstance(painting.example_pictures({}), Note)
+    assert isinstance(painting.effect_panels(empty[iv.PAINTED, "changed"], empty[iv.ALONE, "right"]), Note)
+    assert isinstance(painting.examples({}), Note)
 
 
 def test_changed_table_holds_both_differences_by_both_fills():
@@ -837,7 +837,7 @@ def test_examples_are_of_every_class_with_borders(demo):
     found = intervention_effects.example_pictures(dataset, data, tumours.read_images(dataset), small)
     assert set(found) == {"Glioma", "Meningioma", "Pituitary"}
     assert all(len(kinds) == 7 for kinds in found.values())
-    assert len(painting.example_pictures(found).axes) == 21
+    assert len(painting.examples(found).axes) == 21
     nowhere = SimpleNamespace(frame=dataset.frame, root=None, banner=None)
     assert intervention_effects.example_pictures(nowhere, data, tumours.read_images(dataset), small) == {}
 

@@ -942,7 +942,7 @@ def test_what_hints_are_tested_on_is_counted_split_by_split(monkeypatch):
 
 def test_this_books_rows_beside_others(monkeypatch):
     images(monkeypatch)
-    monkeypatch.setattr(accuracies, "of_runs", lambda known, *_: known[0])
+    monkeypatch.setattr(accuracies, "line_of_runs", lambda known, *_: known[0])
     tracks = floor_table().assign(track="three classes")
     both, others = pd.concat([tracks, tracks.assign(floor="1nn")]), literature.table()
     none = beside_literature.beside_others(frame(), both, {split_records.MODEL: []}, None)

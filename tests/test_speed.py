@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks.throughput import summary
-from gcaf_lib.book import durations, speed
+from gcaf_lib.book import durations, speed, step_kinds
 from gcaf_lib.book.chapter import checkout
 
 MACHINE = {
@@ -108,38 +108,36 @@ def test_where_a_step_s_time_goes_adds_up_to_all_of_it(tmp_path):
 
 def test_the_lead_of_a_stage_is_the_sum_of_its_kinds(tmp_path):
     names = (
-        "convolutions and matrix products",
-        "all other operations",
-        "between operations",
-        "the whole step",
-    )
+        step_kinds.PRODUCTS, step_kinds.OTHERS, step_kinds.BETWEEN, step_kinds.WHOLE, step_kinds.RECORDED,
+    )  # fmt: skip
     sides = {
-        "ours": dict(zip(names, (30.0, 40.0, 5.0, 75.0))),
-        "torch": dict(zip(names, (31.0, 50.0, 3.0, 84.0))),
-        "torch-compile": dict(zip(names, (33.0, 25.0, 2.0, 60.0))),
+        "ours": dict(zip(names, (30.0, 40.0, 5.0, 75.0, 78.0))),
+        "torch": dict(zip(names, (31.0, 50.0, 3.0, 84.0, 84.0))),
+        "torch-compile": dict(zip(names, (33.0, 25.0, 2.0, 60.0, 63.0))),
     }
-    frame = speed.beside({"1": sides}).set_index("Kind")
-    assert frame["Difference"].tolist() == [-3.0, 15.0, 3.0, 15.0]
-    assert frame.loc["the whole step", ["This library", "PyTorch, compiled"]].tolist() == [75.0, 60.0]
-    assert frame["PyTorch, eager"].tolist() == [31.0, 50.0, 3.0, 84.0]
+    frame = step_kinds.beside({"1": sides}).set_index("Kind")
+    assert frame["Difference"].tolist() == [-3.0, 15.0, 3.0, 15.0, 15.0]
+    assert frame["Ratio"].iloc[[0, 3]].tolist() == [30 / 33, 1.25]
+    assert frame.loc[step_kinds.WHOLE, ["This library", "PyTorch, compiled"]].tolist() == [75.0, 60.0]
+    assert frame["PyTorch, eager"].tolist() == [31.0, 50.0, 3.0, 84.0, 84.0]
+    other = sides | {"ours": dict(zip(names, (20.0, 38.0, 2.0, 60.2, 60.2)))}
+    rounds = {"1": {name: [{"step": took[step_kinds.WHOLE]}] for name, took in other.items()}}
     one = {
         "asked": {"profile": "cpu", "steps": 20, "rounds": 3}, "machine": MACHINE, "torch": {"torch": "2.14.1"},
-        "milliseconds": {"1": {"1": sides}, "2": {"1": sides | {"ours": dict(zip(names, (20.0, 39.0, 1.0, 60.2)))}}},
-        "layers": {"1": {"1": {"gelu": 33.0}}, "2": {"1": {"gelu": 39.0}}},
+        "milliseconds": {"1": {"1": sides}, "2": {"1": other}}, "rounds": {"1": rounds, "2": rounds},
+        "layers": {"1": {"1": {"gelu": 33.0}}, "2": {"1": {"gelu": 38.0}}},
     }  # fmt: skip
     said = speed.text(place(tmp_path, beside__cpu=one))
     assert (
-        "stage 1: +15.0 ms, of them −3.0 in convolutions and matrix products and +15.0 in all other" in said
-    )
-    assert (
-        "With 1 thread a step here" in said
-        and "With 2 threads a step here" in said
-        and "stage 1: +0.2 ms" in said
+        "- stage 1: 1.00 (1.00 to 1.00). Of a step: " in said
+        and "all other operations by −5 to −5% here" in said
     )
     assert "torch 2.14.1" in said and "within 0.2 ms)" in said, "the most of all tables"
-    assert "| gelu | 39.0 |" in said and "33.0 |" not in said.split("kind of layer")[-1], (
+    assert "recorded ones took 1.00 to 1.04 times in this library" in said
+    assert "| gelu | 38.0 |" in said and "33.0 |" not in said.split("kind of layer")[-1], (
         "with two threads alone"
     )
+    assert f"| 1 | {step_kinds.BETWEEN} | 5.0 | 3.0 | 2.0 | +3.0 | – |" in said
 
 
 def test_the_chapters_time_is_the_sum_of_its_kinds(tmp_path):

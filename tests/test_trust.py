@@ -590,7 +590,7 @@ def test_every_picture_draws(answers):
     for drawing in (
         decisions.bins_sweep(sweep),
         decisions.temperatures(t, {"validation": [t], "test": [t]}, [1.1]),
-        decisions.accuracy_by_coverage({"one": curve}),
+        decisions.coverage_curves({"one": curve}),
         decisions.net_benefit(benefit),
         map_scores.cascade(steps),
         error_rates.error_rates(rates, "size"),

@@ -268,7 +268,7 @@ def test_a_picture_weighs_one_among_the_tested_copies_only():
 
 
 def test_scores_by_picture_are_of_splits_that_keep_copies_together():
-    """On them `row` and `difference` with weights, for what copies can carry; on others, and of nothing, none."""
+    """On them `of_runs` and `difference` with weights, for what copies can carry; on others, and of nothing, none."""
     pictures = np.arange(IMAGES) // 8
     found = worth.by_picture(FOLDED, GROUPS, pictures, ("ece", "macro_f1", "accuracy"), draws=50)
     assert found == worth.of_runs(FOLDED, GROUPS, ["macro_f1", "accuracy"], pictures=pictures, draws=50)
@@ -697,7 +697,7 @@ def test_ladder_and_scorecard_have_the_same_digits(monkeypatch):
     bootstrap._SAMPLES.clear()
     assert found == worth.of_runs(FOLDED, GROUPS)
     bootstrap._SAMPLES.clear()
-    score = accuracies.of_runs(FOLDED, GROUPS, np.arange(IMAGES) // 2)
+    score = accuracies.line_of_runs(FOLDED, GROUPS, np.arange(IMAGES) // 2)
     assert [score[k] for k in ("accuracy", "low", "high")] == list(np.array(found["accuracy"])[[0, 3, 4]])
     assert [score[k] for k in ("macro_f1", "f1_low", "f1_high")] == list(
         np.array(found["macro_f1"])[[0, 3, 4]]

@@ -71,10 +71,10 @@ class Chapter:
     def training_counts(self) -> np.ndarray:
         """How many images of each class this chapter's split trains on."""
         from gcaf_lib.data import splits  # with it comes scikit-learn, which other chapters can spare
+        from gcaf_lib.evaluation import units
 
         part = splits.load(self.settings.data, self.dataset)["part"]
-        labels = self.dataset.frame.loc[(part == "train").to_numpy(), "label"]
-        return np.bincount(labels, minlength=len(_settings.CLASSES))
+        return units.class_counts(self.dataset.frame["label"], part)["training"].to_numpy()
 
     @property
     def training_images(self) -> int:

@@ -142,11 +142,11 @@ def full(frame: pd.DataFrame, profile: str, floors: pd.DataFrame | None = None) 
                 "chapters 11 to 14 say what the adjustment leaves, by file and by picture."
             )
             rivals = chosen[chosen.verdict != "–"].reset_index(drop=True)
-            rested = [
+            bases = [
                 f"{folds.NAMES[protocol]}, {words.basis_said(own.iloc[0])}"
                 for protocol, own in rivals[rivals["pairs"] > 0].groupby("protocol", sort=False)
             ]
-            caption += f" Compared: {'; '.join(rested)}." if rested else ""
+            caption += f" Compared: {'; '.join(bases)}." if bases else ""
             text = tables.numbered(_each(rivals, _gap), f"{name}-differences", caption, data=rivals)
         else:
             caption = f"{title}: published and measured, with a verdict for each split."

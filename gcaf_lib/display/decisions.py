@@ -53,7 +53,7 @@ def temperatures(
 
 
 @styled
-def accuracy_by_coverage(curves: Mapping[str, pd.DataFrame]) -> Drawing:
+def coverage_curves(curves: Mapping[str, pd.DataFrame]) -> Drawing:
     """Accuracy by the share of cases answered: name to frame with coverage, value, low, high."""
     fig, (ax,) = panels(1, 3.3)
     for (name, frame), (colour, dash) in zip(curves.items(), style.LINES):

@@ -22,7 +22,7 @@ _SHORT = {
 
 @styled
 def by_measure(frame: pd.DataFrame) -> Drawing:
-    """Mean scores of each map with their intervals, a panel a measure: `borders.scores`."""
+    """Mean scores of each map with their intervals, a panel a measure: `map_localisation.mean_scores`."""
     maps = list(dict.fromkeys(frame["map"]))
     y, guesses = np.arange(len(maps)), (tumours.PLACE, tumours.CENTRE, tumours.RANDOM, tumours.EDGE)
     colours = [style.MUTED if m in guesses else style.OURS for m in maps]
@@ -46,7 +46,7 @@ def by_measure(frame: pd.DataFrame) -> Drawing:
 def by_group(
     frame: pd.DataFrame, column: str, measure: str = "energy", maps: Sequence[str] | None = None
 ) -> Drawing:
-    """One measure by class or by size, side by side for some maps: `borders.scores(…, by)`."""
+    """One measure by class or by size, side by side for some maps: `map_localisation.mean_scores(…, by)`."""
     maps = list(maps or (tumours.FUSED, tumours.PLACE, tumours.CENTRE))
     values = list(dict.fromkeys(frame[column]))
     fig, (ax,) = panels(1, 2.7)

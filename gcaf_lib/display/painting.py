@@ -14,7 +14,7 @@ from gcaf_lib.evaluation.intervals import Interval
 
 
 @styled
-def example_pictures(shown: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing | Note:
+def examples(shown: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing | Note:
     """A row a class, a column a kind: by class and kind a picture (S, S, 3) uint8."""
     if not shown:
         return Note("The pictures are not drawn: the tumours' borders (figshare data) are not at hand.")
@@ -30,7 +30,7 @@ def example_pictures(shown: Mapping[str, Mapping[str, np.ndarray]]) -> Drawing |
 
 
 @styled
-def effects_by_class(changed: pd.DataFrame, right: pd.DataFrame) -> Drawing | Note:
+def effect_panels(changed: pd.DataFrame, right: pd.DataFrame) -> Drawing | Note:
     """By class: answers changed by painting the tumour over, and right answers to the tumour alone; each beside elsewhere.
 
     changed, right: `findings.intervention_effects.effects_by_class`.

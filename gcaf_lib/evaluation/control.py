@@ -141,7 +141,7 @@ class Outcome(NamedTuple):
     """One model's scores (`COLUMNS`), and of a picture of each class what to show: images, masks, maps."""
 
     table: pd.DataFrame
-    read_pictures: dict[str, np.ndarray]
+    shown: dict[str, np.ndarray]
 
 
 def run(kind: str, norm: bool, seed: int, sizes: dict[str, int] | None = None) -> Outcome:
@@ -230,9 +230,9 @@ def map_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["projection_norm", *KEY, *columns])
 
 
-def paper_map(judged: pd.DataFrame) -> pd.DataFrame:
+def paper_map(verdicts: pd.DataFrame) -> pd.DataFrame:
     """The paper's reading among some maps of `map_verdicts`: Grad-CAM on the last maps, both backbones."""
-    return judged[(judged[KEY] == [tumours.FUSED, *PAPER]).all(axis=1)]
+    return verdicts[(verdicts[KEY] == [tumours.FUSED, *PAPER]).all(axis=1)]
 
 
 def read(place: Path | None = None) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What a row of a table is worth: each metric's mean over seeds, its spread, its interval over patients and trainings.
 
-Every page that shows a number of some runs asks `of_runs`, or `difference` for two rows: the same runs then give the
+Every page that shows a number of some runs asks `of_runs`, or `difference` for two settings: the same runs then give the
 same digits everywhere. (Recalls beside those of other datasets are the exception: they draw the cases of one class, as there is no more there.)
 
 Seeds test the same images. Folds of one seed test different images, each once. A metric that is a mean over images
@@ -95,7 +95,7 @@ def of_runs(
     """Metric to `Worth` (value, sd, n, low, high) of some runs of one setting: seeds, or folds × seeds.
 
         groups = splits.clusters(dataset)
-        worth.row(records, groups)["macro_f1"].low
+        worth.of_runs(records, groups)["macro_f1"].low
 
     groups (N,): patient group of each row of the dataset (`splits.clusters`); there is no interval without them.
     names: metrics of `metrics.summary` and `weighted.MORE` (default: all of the former). keep: judge only images of
@@ -212,7 +212,7 @@ def by_picture(
 def of_answers(
     seeds: Sequence[Sequence[bootstrap.Answers]], groups: np.ndarray, names: Sequence[str], **options: Any
 ) -> dict[str, Worth]:
-    """`of_runs` of answers, seed by seed, each a list of its folds. options: pictures and draws of `bootstrap.samples`."""
+    """What `of_runs` gives, of answers: seed by seed, each a list of its folds. options: pictures and draws of `bootstrap.samples`."""
     return {
         name: of_sample(name, sample)
         for name, sample in bootstrap.samples(seeds, groups, names, **options).items()

@@ -58,7 +58,7 @@ def differences_said(
     missing = f" `{command}` trains what is missing." if command and len(run) < count else ""
     if run.empty:
         return f"No row but {own}'s has been trained on this split, so nothing is compared.{missing}"
-    below, above, undecided = difference_intervals.lower_higher_same(run)
+    below, above, undecided = difference_intervals.below_above_undecided(run)
     points = " (in points)" if len(below) + len(above) else ""
     text = (
         f"{len(run)} of {count} other rows {words.verb(len(run), 'has', 'have')} been trained.{missing} Worse in accuracy than {own}, with an interval that excludes 0{points}: {row_lists.shifts(below, 'difference', names)}. "

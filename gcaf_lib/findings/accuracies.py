@@ -27,7 +27,7 @@ def with_picture(line: Any) -> str:
     return words.beside(text, line.picture) if line.protocol in TOGETHER else text
 
 
-def of_runs(
+def line_of_runs(
     records: Sequence[Any],
     clusters: np.ndarray,
     pictures: np.ndarray,
@@ -58,19 +58,19 @@ def levels(
     pictures: np.ndarray,
     keep: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """`of_runs`, a line each, of runs by whatever name they stand; without a run there is no line."""
-    known = {name: of_runs(group, clusters, pictures, keep) for name, group in found.items() if group}
+    """`line_of_runs`, a line each, of runs by whatever name they stand; without a run there is no line."""
+    known = {name: line_of_runs(group, clusters, pictures, keep) for name, group in found.items() if group}
     return pd.DataFrame.from_dict(known, orient="index")
 
 
 def basis_said(line: Any) -> str:
-    """`words.basis_said` of a line with `of_runs`'s columns, on which one part is a split without folds."""
+    """`words.basis_said` of a line with `line_of_runs`'s columns, on which one part is a split without folds."""
     basis = {"n": line.seeds, "folds": line.folds if line.folds > 1 else 0}
     return words.basis_said(basis | {name: getattr(line, name) for name in ablation.SIZES})
 
 
 def change_said(a: Any, b: Any) -> str:
-    """`−21.9 points (−25.9 to −18.1), by picture −20.8 points (…)`: from one line to another, of `of_runs`'s columns."""
+    """`−21.9 points (−25.9 to −18.1), by picture −20.8 points (…)`: from one line to another, of `line_of_runs`'s columns."""
     file, picture = changes(b, a)
     return words.points(file, picture if np.isfinite(picture.value) else None)
 

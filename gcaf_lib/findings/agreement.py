@@ -65,11 +65,11 @@ def agreement_table(found: Mapping[str, Agreement]) -> pd.DataFrame:
     )
 
 
-def seeds_caption(map: str, rested: str) -> str:
-    """What `agreement_table` sets side by side; map: which, rested: `words.tested_said` of the runs."""
+def seeds_caption(map: str, tested: str) -> str:
+    """What `agreement_table` sets side by side; map: which, tested: `words.tested_said` of the runs."""
     return (
         f"{names.map_name(map)}: mean pairwise correlation over seeds, of the same image and of different patients, and the "
-        f"difference on the same draws; 95% cluster-bootstrap intervals over patient groups; {rested}."
+        f"difference on the same draws; 95% cluster-bootstrap intervals over patient groups; {tested}."
     )
 
 

@@ -27,7 +27,7 @@ def beside_others(
     for method, runs in three_class_runs.items():
         text, made = "no run yet under this profile", "this book"
         if runs:
-            one = pd.Series({**accuracies.of_runs(runs, clusters, pictures), "protocol": "patients"})
+            one = pd.Series({**accuracies.line_of_runs(runs, clusters, pictures), "protocol": "patients"})
             text, made = accuracies.with_picture(one), _made(one)
         lines.append((f"{method}, three classes, here", "image", text, made))
     model = scores[(scores["kind"] == "model") & (scores["protocol"] == "patients")]
@@ -80,7 +80,7 @@ def same_slices_said(models: Mapping[str, Sequence[Any]], dataset: Any) -> str:
     """
     known = {
         name: worth.answers_by_seed(own, TUMOURS)
-        for name, own in split_records.with_all_folds(models).items()
+        for name, own in split_records.each_with_all_folds(models).items()
     }
     if dataset.banner or not known:
         return ""

@@ -154,7 +154,7 @@ def two_backbones_said(
         once = ", as trained once," * bool((run["pairs"] == 1).any())
         ways = ablation.WAYS
         kept, plain = (
-            [list(difference_intervals.lower_higher_same(run, two[k])[0]["row"]) for two in ways.values()]
+            [list(difference_intervals.below_above_undecided(run, two[k])[0]["row"]) for two in ways.values()]
             for k in (1, 0)
         )
         above = {
@@ -268,7 +268,7 @@ def _not_worse(part: pd.DataFrame, rows: Sequence[str], cost: pd.Series, own: fl
     worse = {
         row
         for name, _ in ablation.WAYS.values()
-        for row in difference_intervals.lower_higher_same(part, name)[0]["row"]
+        for row in difference_intervals.below_above_undecided(part, name)[0]["row"]
     }
     equal = [row for row in rows if row not in worse]
     gaps = row_lists.listed(part[part["row"].isin(equal)], seeds=True)

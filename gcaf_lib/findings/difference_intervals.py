@@ -18,7 +18,7 @@ def separated(lines: Any, name: str = "difference") -> Any:
     return (lines["pairs"] > 0) & ((lines[f"{name}_low"] > 0) | (lines[f"{name}_high"] < 0))
 
 
-def lower_higher_same(
+def below_above_undecided(
     frame: pd.DataFrame, name: str = "difference"
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Lines whose interval lies below 0, above it, and those that hold it; lines without a run are in none. name: as in `separated`."""

@@ -32,7 +32,7 @@ def records(chapter: Any) -> tuple[dict[str, list[Any]], dict[str, dict[str, lis
     return small, tables
 
 
-def proposed_runs(rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, Sequence[Any]]:
+def proposed_by_split(rows: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, Sequence[Any]]:
     """By protocol: the proposed model's runs of Table 4's (`records`)."""
     return {protocol: found.get(experiments.PROPOSED_FUSION, []) for protocol, found in rows.items()}
 

@@ -197,7 +197,7 @@ def repaired_said(frame: pd.DataFrame) -> str:
     part = part[part["row"].map(table_rows.FUSION_NAMES).isin(fusion_gradients.REPAIRS) & (part["pairs"] > 0)]
     if part.empty:
         return "No fusion whose attention can learn has been trained on this split."
-    better = difference_intervals.lower_higher_same(part)[1]
+    better = difference_intervals.below_above_undecided(part)[1]
     if better.empty:
         tried = ", ".join(f"`{table_rows.FUSION_NAMES[row]}`" for row in part["row"])
         return f"Attention that can learn ({tried}) is not shown to be better than the reconstruction, in which it can't."

@@ -55,14 +55,14 @@ def answers_by_kind(table: pd.DataFrame, classes: Sequence[str], clusters: np.nd
     return out.groupby(keys, sort=False, observed=True)[list(VALUES)].mean().reset_index()
 
 
-def effects_by_class(asked: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
-    """By class (the index): whole, tumour, elsewhere, difference, beyond (`Interval`s of `value`), images, groups; asked: `answers_by_kind`.
+def effects_by_class(answers: pd.DataFrame, value: str, kind: str) -> pd.DataFrame:
+    """By class (the index): whole, tumour, elsewhere, difference, beyond (`Interval`s of `value`), images, groups; answers: `answers_by_kind`.
 
     tumour, elsewhere: of the tumour in this kind of picture, and of as much elsewhere; difference: theirs, image by image;
     beyond: by how much it is larger than that of images without a tumour that borrow a border of this class, the negative
     control. Intervals draw patient groups. The positive control stands first, all tumours last.
     """
-    wide = asked.pivot(index=["class", "border", "run", "row", "group"], columns="kind", values=value)
+    wide = answers.pivot(index=["class", "border", "run", "row", "group"], columns="kind", values=value)
     wide = wide.reindex(columns=[WHOLE, kind, elsewhere_kind(kind)]).reset_index()
     columns = wide[[WHOLE, kind, elsewhere_kind(kind)]].to_numpy(float)
     columns = np.column_stack([columns, columns[:, 1] - columns[:, 2]])
@@ -100,28 +100,28 @@ def _interval(values: np.ndarray, sample: np.ndarray, groups: pd.Series, share: 
     return clustered.believed(one, groups[known]) if share else clustered.interval_or_none(one)
 
 
-def all_effects(asked: pd.DataFrame) -> Effects:
+def all_effects(answers: pd.DataFrame) -> Effects:
     """`effects_by_class` of all that the page says something of."""
     wanted = [(PAINTED, v) for v in ("changed", "right", "probability", "step", HEALTHY)]
     wanted += [(FLAT, v) for v in ("changed", "right", "step")] + [(ALONE, "right")]
-    return {(kind, value): effects_by_class(asked, value, kind) for kind, value in wanted}
+    return {(kind, value): effects_by_class(answers, value, kind) for kind, value in wanted}
 
 
-def asked_said(found: Effects, asked: pd.DataFrame, runs: Sequence[Any], pictures: np.ndarray) -> str:
+def asked_said(found: Effects, answers: pd.DataFrame, runs: Sequence[Any], pictures: np.ndarray) -> str:
     """A caption's `Asked of 5 runs (1 seed): Glioma 1,540 images (1,360 pictures, 88 groups), …; Marks (control), of 3 models
     made for it: 600 images (600 groups)`; an image counts once a run.
 
     pictures (N,): `units.pictures`; of the control each image is its own.
     """
-    known = tumours.runs_of(asked, runs)
+    known = tumours.runs_of(answers, runs)
     sizes = found[PAINTED, "right"][["images", "groups"]].drop(TUMOURS, errors="ignore")
-    rows = asked[asked["class"] != CONTROL].groupby("class", observed=True)["row"]
+    rows = answers[answers["class"] != CONTROL].groupby("class", observed=True)["row"]
     shown = {name: f"{plural(len(np.unique(pictures[own])), 'picture')}, " for name, own in rows}
     each = {
         name: f"{plural(i, 'image')} ({shown.get(name, '')}{plural(g, 'group')})"
         for name, i, g in sizes.itertuples()
     }
-    models = asked.loc[asked["class"] == CONTROL, "run"].nunique()
+    models = answers.loc[answers["class"] == CONTROL, "run"].nunique()
     own = f"; {CONTROL}, of {plural(models, 'model')} made for it: {each.pop(CONTROL)}" if models else ""
     of = f"{plural(len(known), 'run')} ({plural(len({r.seed for r in known}), 'seed')})"
     return f"Asked of {of}: {', '.join(' '.join(one) for one in each.items())}{own}."

@@ -24,7 +24,7 @@ def scores_by_split(
     imagenet: Mapping[str, list[Any]] | None = None,
     look_up_answers: Mapping[tuple[str, str], bootstrap.Answers] | None = None,
 ) -> pd.DataFrame:
-    """method, kind, protocol, and `accuracies.of_runs`'s columns: floors on every split, the model where it has records, on each
+    """method, kind, protocol, and `accuracies.line_of_runs`'s columns: floors on every split, the model where it has records, on each
     split of all seeds run there (in all folds), as on other pages; of the model also `AHEAD` and `BETTER`.
 
     floors: of `floors.read`; imagenet: of `split_records.imagenet_records`; look_up_answers: of `floors.read_answers` (without
@@ -40,7 +40,7 @@ def scores_by_split(
     )
     rows = [
         {"method": method, "kind": "model", "protocol": protocol}
-        | accuracies.of_runs(group, clusters, pictures)
+        | accuracies.line_of_runs(group, clusters, pictures)
         | beside_look_ups.ahead(group, protocol, look_up_answers or {}, clusters, pictures)
         for method, known in ((split_records.MODEL, records), (split_records.IMAGENET, imagenet or {}))
         for protocol, group in known.items()
@@ -52,7 +52,7 @@ def scores_by_split(
 
 
 def at_equal_seeds(records: Mapping[str, Sequence[Any]], dataset: Any) -> pd.DataFrame | None:
-    """`accuracies.of_runs` on `paper` and on `patients`, of the seeds that both have; None where these are all of them, or none."""
+    """`accuracies.line_of_runs` on `paper` and on `patients`, of the seeds that both have; None where these are all of them, or none."""
     sides = {
         protocol: matched.with_all_folds(records.get(protocol, ())) for protocol in ("paper", "patients")
     }

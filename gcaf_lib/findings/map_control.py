@@ -21,21 +21,21 @@ CONTROL = (  # caption of `control_table`
 )
 
 
-def control_table(judged: pd.DataFrame) -> pd.DataFrame:
+def control_table(verdicts: pd.DataFrame) -> pd.DataFrame:
     """A reader's table of `control.map_verdicts`."""
     return pd.DataFrame(
         {
-            "Map": names.control_names(judged),
-            "LayerNorm": np.where(judged["projection_norm"], "yes", "no"),
-            "Backbone alone right": [share(v) for v in judged["alone"]],
+            "Map": names.control_names(verdicts),
+            "LayerNorm": np.where(verdicts["projection_norm"], "yes", "no"),
+            "Backbone alone right": [share(v) for v in verdicts["alone"]],
             "Points at the mark": [
                 f"{share(v)} ({share(a)} to {share(b)})"
-                for v, a, b in judged[["pointing", "low", "high"]].to_numpy(float)
+                for v, a, b in verdicts[["pointing", "low", "high"]].to_numpy(float)
             ],
-            "Or near it": [share(v) for v in judged["tolerant"]],
-            "Untrained": [share(v) for v in judged["blind"]],
-            "Energy inside": [share(v) for v in judged["energy"]],
-            "Verdict": np.where(judged["map"] == tumours.RANDOM, "–", judged["verdict"]),
+            "Or near it": [share(v) for v in verdicts["tolerant"]],
+            "Untrained": [share(v) for v in verdicts["blind"]],
+            "Energy inside": [share(v) for v in verdicts["energy"]],
+            "Verdict": np.where(verdicts["map"] == tumours.RANDOM, "–", verdicts["verdict"]),
         }
     )
 
@@ -53,31 +53,31 @@ def stored_name(key: tuple[str, str, str]) -> str | None:
     return map if (method, place) == control.PAPER else None
 
 
-def drawn_maps(judged: pd.DataFrame, backbones: Sequence[str]) -> list[tuple[str, str, str]]:
+def drawn_maps(verdicts: pd.DataFrame, backbones: Sequence[str]) -> list[tuple[str, str, str]]:
     """The maps (`control.KEY`) that a page draws: as in the paper of each backbone that the control has, and of the whole model."""
-    layers = [(key, *control.PAPER) for key in backbones if key in set(judged["map"])]
+    layers = [(key, *control.PAPER) for key in backbones if key in set(verdicts["map"])]
     return layers + [(control.WHOLE, method, "") for method in ("sensitivity", "occlusion")]
 
 
-def passing(judged: pd.DataFrame, norm: bool) -> pd.DataFrame:
+def passing(verdicts: pd.DataFrame, norm: bool) -> pd.DataFrame:
     """The maps that pass, of models with LayerNorm behind the projection (`norm`) or of those without."""
-    return judged[(judged["projection_norm"] == norm) & (judged["verdict"] == control.PASSES)]
+    return verdicts[(verdicts["projection_norm"] == norm) & (verdicts["verdict"] == control.PASSES)]
 
 
-def subject(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str | None:
+def subject(verdicts: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str | None:
     """Of the maps `kept` by runs, the one that passes the control and points best there; None: none passes.
 
     norm: whether the runs have LayerNorm behind the projection. A control of the other model says nothing.
     """
-    best = passing(judged, norm).sort_values("pointing", ascending=False)[control.KEY]
+    best = passing(verdicts, norm).sort_values("pointing", ascending=False)[control.KEY]
     stored = (stored_name(tuple(key)) for key in best.to_numpy())
     return next((name for name in stored if name in kept), None)
 
 
-def control_said(judged: pd.DataFrame) -> str:
+def control_said(verdicts: pd.DataFrame) -> str:
     """What the control says of the maps: which pass, how many fail, and of which it says nothing."""
     text = ""
-    real = judged[judged["map"] != tumours.RANDOM]
+    real = verdicts[verdicts["map"] != tumours.RANDOM]
     for norm, part in real.groupby("projection_norm"):
         text += (
             f"**{'With LayerNorm behind the projection' if norm else 'As built'}** the model is right on "
@@ -108,9 +108,9 @@ def control_said(judged: pd.DataFrame) -> str:
     return text + blind_said(real)
 
 
-def blind_said(judged: pd.DataFrame) -> str:
+def blind_said(verdicts: pd.DataFrame) -> str:
     """What the negative control says: maps of untrained models."""
-    known = judged.dropna(subset="blind")
+    known = verdicts.dropna(subset="blind")
     if known.empty:
         return ""
     most, over = known["blind"].max(), known[known["blind"] > control.LEAK]
@@ -124,10 +124,10 @@ def blind_said(judged: pd.DataFrame) -> str:
     )
 
 
-def subject_said(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
+def subject_said(verdicts: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
     """On which of the runs' maps this chapter's conclusions rest, if on any."""
-    chosen = subject(judged, norm, kept)
-    alike = judged[judged["projection_norm"] == norm]
+    chosen = subject(verdicts, norm, kept)
+    alike = verdicts[verdicts["projection_norm"] == norm]
     if alike.empty:
         return (
             "**The control was not run for models like these runs': no conclusion about tumours is drawn.**"
@@ -139,7 +139,7 @@ def subject_said(judged: pd.DataFrame, norm: bool, kept: Sequence[str]) -> str:
         )
     unkept = [
         names.control_name(*key)
-        for key in passing(judged, norm)[control.KEY].to_numpy()
+        for key in passing(verdicts, norm)[control.KEY].to_numpy()
         if stored_name(tuple(key)) not in kept
     ]
     text = f"What follows about tumours rests on one map that passes: **{names.map_name(chosen)}**. "

@@ -92,7 +92,7 @@ class Maps(NamedTuple):
     """
 
     runs: list[Any]
-    mean_scores: pd.DataFrame
+    scores: pd.DataFrame
     names: list[str]
     chosen: str | None
     kept: dict[str, dict[str, np.ndarray]]

@@ -46,7 +46,7 @@ def confidences_said(records: Sequence[Any]) -> str:
 
 
 def cams(record: Any, answers: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The run's Grad-CAM maps (n, h, w) of some of its `answers`, by backbone, and "fused"; none where it keeps none."""
+    """The run's Grad-CAM maps (n, h, w) of some rows of `image_answers.of_run`, by backbone, and "fused"; none where it keeps none."""
     if record.maps is None:
         return {}
     at = pd.Index(record.maps["rows"]).get_indexer(answers["row"])  # maps of the whole test part are kept
@@ -106,9 +106,9 @@ def spreads_said(frame: pd.DataFrame) -> str:
     )
 
 
-def control_said(judged: pd.DataFrame, norm: bool) -> str:
-    """What chapter 20's control says of these maps (judged: `control.map_verdicts`; norm: whether the runs have LayerNorm)."""
-    own = control.paper_map(judged[judged["projection_norm"] == norm])
+def control_said(verdicts: pd.DataFrame, norm: bool) -> str:
+    """What chapter 20's control says of these maps (verdicts: `control.map_verdicts`; norm: whether the runs have LayerNorm)."""
+    own = control.paper_map(verdicts[verdicts["projection_norm"] == norm])
     if own.empty:
         return "Chapter 20's control was not run for models like these: what these maps show is not known."
     verdict, pointing = own["verdict"].item(), own["pointing"].item()

@@ -20,7 +20,7 @@ def brightness(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)[..., 2]
 
 
-def head_mask(grey: np.ndarray) -> np.ndarray:
+def bright_mask(grey: np.ndarray) -> np.ndarray:
     """Pixels of the head, bool as `grey` (H, W): brighter than half of Otsu's threshold."""
     threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
     return grey > threshold / 2
@@ -39,7 +39,7 @@ def same_pixels_said(by_hand: np.ndarray, path: Any, data: DataSettings) -> str:
 def clips_said(rgb: np.ndarray, limits: Sequence[float], tiles: int) -> str:
     """How far CLAHE moves the grey levels of an image's head at each clip limit, from the least on."""
     value = brightness(rgb)
-    inside, before = head_mask(value), value.astype(int)
+    inside, before = bright_mask(value), value.astype(int)
     moved = [
         np.abs(brightness(clahe(rgb, limit, tiles)).astype(int) - before)[inside].mean() for limit in limits
     ]

@@ -40,7 +40,7 @@ def with_without(
         pair = seed_changes.pair(whole.get(protocol, []), changed.get(f"{protocol}, {row}", []))
         change = changes[name, split] = seed_changes.change_of(*pair, clusters, pictures, keep)
         for label, records in zip(("as it is", "taken away"), pair):
-            score = accuracies.of_runs(records, clusters, pictures, keep) if records else {}
+            score = accuracies.line_of_runs(records, clusters, pictures, keep) if records else {}
             if change and change.picture and label == "taken away":
                 score["change"] = change.picture.value
             cells.append({"protocol": split, "name": name, "label": label, **score})

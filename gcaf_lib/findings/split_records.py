@@ -33,10 +33,10 @@ def imagenet_records(chapter: Any) -> dict[str, list[Any]]:
     """`ladder_records` of the profile `transfer`, with all folds, to stand beside miniatures; none beside phantoms."""
     if chapter.phantoms or chapter.settings.model.scale != "mini":
         return {}
-    return with_all_folds(ladder_records(chapter.under(TRANSFER)))
+    return each_with_all_folds(ladder_records(chapter.under(TRANSFER)))
 
 
-def with_all_folds(records: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+def each_with_all_folds(records: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """Those of the seeds that have all folds of their split, where there are any; by whatever name they stand."""
     kept = {name: matched.with_all_folds(group) for name, group in records.items()}
     return {name: group for name, group in kept.items() if group}

@@ -40,7 +40,7 @@ def accuracy(
         for word, both in (("four", four), ("three", three))
         for side, records in both.items()
     }
-    equal, groups = split_records.with_all_folds(matched.equal_seeds(models)), splits.clusters(dataset)
+    equal, groups = split_records.each_with_all_folds(matched.equal_seeds(models)), splits.clusters(dataset)
     found = accuracies.levels(equal, groups, units.pictures(dataset), TUMOURS)
     scores = [*accuracies.SCORES["accuracy"], *accuracies.PICTURE_COLUMNS["accuracy"]]
     columns = [*scores, "seeds", "folds", *ablation.SIZES]
@@ -48,8 +48,8 @@ def accuracy(
 
 
 def on_tumours(large: Mapping[str, Sequence[Any]], dataset: Any) -> dict[str, pd.Series]:
-    """Protocol to `accuracies.of_runs` of four-class runs on tumour images alone, of the seeds that have all folds."""
-    known = split_records.with_all_folds({protocol: large.get(protocol, ()) for protocol in folds.NAMES})
+    """Protocol to `accuracies.line_of_runs` of four-class runs on tumour images alone, of the seeds that have all folds."""
+    known = split_records.each_with_all_folds({protocol: large.get(protocol, ()) for protocol in folds.NAMES})
     found = accuracies.levels(known, splits.clusters(dataset), units.pictures(dataset), TUMOURS)
     return dict(found.assign(protocol=found.index).iterrows())
 
