@@ -4,11 +4,11 @@
         [--out results/benchmarks/beside-cpu.json]
 
 All train the stages that `benchmarks.throughput` trains, with each number of threads (a worker of a sweep has one).
-Each process times its steps twice, without a recorder and under TensorFlow's or PyTorch's own profiler, rounds interleaved. A
-recorded step is longer; the difference, divided by the step's events, is what recording one costs, and is taken from each
-event's time, so that all kinds add up to the step that was not recorded. An operation's kind is read from its name:
-convolutions and matrix products, both libraries' own; all other operations, which PyTorch's compiler writes as loops
-that do several at once; and what of the step no operation takes. PyTorch runs one operation after another; where
+Each process times its steps twice, first without a recorder, then under TensorFlow's or PyTorch's own profiler, rounds
+interleaved. What differs between the halves (the recorder, but also warm-up and the machine) is shared evenly among a step's
+events and taken from each, so kinds are known to within some ms. An operation's kind is read from its name: convolutions and
+matrix products, both libraries' own; all other operations, which PyTorch's compiler writes as loops that do several at once;
+and what is left of the unrecorded step. PyTorch runs one operation after another; where
 TensorFlow runs several at once, an instant is divided evenly among them.
 For this library the others are told by the kind of layer, too.
 """
@@ -36,7 +36,7 @@ AROUND = re.compile(
 
 
 def cost(read: dict) -> float:
-    """Seconds that recording an event takes, of what a process read."""
+    """Seconds by which an event is longer in the recorded half than in the other, of what a process read; may be negative."""
     return (read["recorded"] - read["step"]) / sum(read["events"].values())
 
 
@@ -95,22 +95,10 @@ def main() -> None:
         threads: {stage: medians([others(one) for one in sides["ours"]]) for stage, sides in stages.items()}
         for threads, stages in found.items()
     }  # fmt: skip
-    first = {
-        threads: {stage: {name: runs[0]["operations"] for name, runs in sides.items()} for stage, sides in stages.items()}
-        for threads, stages in found.items()
-    }  # fmt: skip
-    rounds = {
-        threads: {
-            stage: {name: [{"step": one["step"], "microseconds an event": 1e6 * cost(one)} for one in runs] for name, runs in sides.items()}
-            for stage, sides in stages.items()
-        }
-        for threads, stages in found.items()
-    }  # fmt: skip
     figures.keep(
         given,
         {
-            "pictures": plan["pictures"], "milliseconds": tables, "layers": layers, "rounds": rounds, "torch": torch["versions"],
-            "operations": first,
+            "pictures": plan["pictures"], "milliseconds": tables, "layers": layers, "rounds": found, "torch": torch["versions"],
         },
     )  # fmt: skip
 

@@ -68,18 +68,14 @@ class Book:
         setattr(owner, name, booked)
 
 
-def watched(profile: str) -> dict:
-    """Train the main run in this process, watched from its imports on."""
-    book = Book()
-    book.begin(IMPORTS)
+def watched_functions() -> list[tuple[Any, str, str]]:
+    """What is booked: module or class, function, the part that its time goes to."""
     from tensorflow.python.eager.polymorphic_function import tracing_compilation
 
     from gcaf_lib.model import gradcam
-    from gcaf_lib.settings import load
-    from gcaf_lib.training import loop, runs, train
+    from gcaf_lib.training import loop, train
 
-    book.end()
-    for owner, name, part in (
+    return [
         (tracing_compilation, "_maybe_define_function", "traces"),
         (train, "classifier_of", "networks built"),
         (loop.Stage, "__init__", "networks built"),
@@ -89,7 +85,19 @@ def watched(profile: str) -> dict:
         (train, "_save_weights", "weights written"),
         (train, "probabilities", "answers"),
         (gradcam, "record", "heat maps"),
-    ):
+    ]
+
+
+def watched(profile: str) -> dict:
+    """Train the main run in this process, watched from its imports on."""
+    book = Book()
+    book.begin(IMPORTS)
+    functions = watched_functions()
+    from gcaf_lib.settings import load
+    from gcaf_lib.training import runs, train
+
+    book.end()
+    for owner, name, part in functions:
         book.watch(owner, name, part)
     record = train.get(load(profile), 0, profile=profile, progress=False)
     book.turn()

@@ -196,9 +196,8 @@ prose.say(
 display(Markdown(full_networks.before_fusion_said(full_size, chapter.dataset)))
 command = "gcaf sweep table-4 --profile paper --set model.weights=in-domain"
 for protocol, runs_by_row in full_size.items():
-    differences = ablation.measure(
-        "table-4", matched.equal_seeds(runs_by_row), chapter.dataset, proposed_by_split[protocol]
-    )
+    own, proposed = matched.equal_seeds(runs_by_row), proposed_by_split[protocol]
+    differences = ablation.measure("table-4", own, chapter.dataset, proposed)
     tables.show(
         ablation_tables.difference_table(differences, first="Fusion", names=fusion_names),
         name=f"tab-full-size-{protocol}",
@@ -207,8 +206,8 @@ for protocol, runs_by_row in full_size.items():
         f"{ablation_tables.basis_said(differences)}",
         data=differences,
     )
-    sweep_command = f"{command} --set data.protocol={protocol}"
-    display(Markdown(ablation_summary.differences_said(differences, sweep_command, fusion_names)))
+    sweep = f"{command} --set data.protocol={protocol}"
+    display(Markdown(ablation_summary.differences_said(differences, sweep, fusion_names)))
 
 # %% [markdown]
 # ## The price

@@ -83,7 +83,8 @@ def change_said(commits: dict[str, dict[str, Any]]) -> str:
 def bound_said(
     commits: dict[str, dict[str, Any]], rounds: list[dict[str, Any]], products: list[float]
 ) -> str:
-    """What a third of the time leaves beside steps, and beside convolutions and products; products: their share of a step, by stage."""
+    """What a third of the time leaves beside steps, and beside convolutions and products; products: their share of a step, by
+    stage, with one thread, whose clock is about the processor's."""
     before, now = (one["user"] + one["system"] for one in commits.values())
     parts = main_run(rounds).set_index("Part")
     shares = parts.div(parts.loc["all"])
@@ -91,11 +92,11 @@ def bound_said(
     outside = sum(one["clock"] - sum(map(sum, one["epochs"].values())) for one in rounds) / len(rounds)
     least, most = (now / before * steps * part for part in (min(products), max(products)))
     return (
-        f"Of this recording shares count, its seconds are of another day. Steps are {steps:.0%} of the processor's time. Of the {outside:.0f} s outside the epochs "
+        "*Steps* has what TensorFlow prepares at a graph's first step and the copies of weights at an epoch's end; *networks built* also the optimiser. Of this "
+        f"recording shares count, its seconds are of another day. Steps are {steps:.0%} of the processor's time. Of the {outside:.0f} s outside the epochs "
         f"{maps['clock']:.0f} go to the heat maps that a record keeps ({maps['processor']:.0f} of the processor: on one thread). With nothing but the steps a run would take "
-        f"{now / before * steps:.2f} of the time before. Convolutions and products are {min(products):.0%} to {max(products):.0%} of a step "
-        f"(*Beside PyTorch*, by the clock); if processor time is shared alike, they alone take {least:.2f} to {most:.2f} of the time before, where "
-        "0.33 was the aim."
+        f"{now / before * steps:.2f} of the time before. With one thread convolutions and products are {min(products):.0%} to {max(products):.0%} of a step "
+        f"(*Beside PyTorch*). In that share they alone take {least:.2f} to {most:.2f} of the time before, by stage, where 0.33 for all was the aim."
     )
 
 

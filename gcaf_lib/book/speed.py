@@ -302,7 +302,7 @@ def _main_run_text(found: Files, others: Reader) -> str:
         if commits:
             said.insert(0, durations.change_said(commits["seconds"]))
         if commits and steps:
-            of = [sides["ours"] for sides in steps["milliseconds"]["2"].values()]
+            of = [sides["ours"] for sides in steps["milliseconds"]["1"].values()]
             shares = [ours[step_kinds.PRODUCTS] / ours[step_kinds.WHOLE] for ours in of]
             said.append(durations.bound_said(commits["seconds"], one["rounds"], shares))
     return "\n\n".join(said) + "\n"

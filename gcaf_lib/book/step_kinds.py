@@ -49,7 +49,7 @@ def by_layer(milliseconds: dict[str, dict[str, float]], least: float = 1.0) -> p
     Kinds below `least` in every stage are one row.
     """
     table = pd.DataFrame(milliseconds).fillna(0.0)
-    large = table[(table >= least).any(axis=1)]
+    large = table[(table.abs() >= least).any(axis=1)]
     large = large.loc[large.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     large.loc["all others"] = table.sum() - large.sum()
     large.loc["all"] = table.sum()
@@ -71,8 +71,9 @@ def text(stem: str, found: dict[str, Any]) -> str:
     rest = max(_rest(one) for one in found["milliseconds"].values())
     parts = [
         f"Recorded on {machine_}; `{asked['profile']}`, {asked['steps']} steps, medians of {asked['rounds']} rounds. Each process timed its "
-        "steps without the recorder first; by what a recorded step takes longer or shorter, shared evenly among its events, each is corrected. "
-        f"So kinds of work add up to an unrecorded step (the medians, each taken by itself, within {cut(round(rest, 9), 1, up=True)} ms): PyTorch runs one operation "
+        "steps without the recorder first. What differs between the two halves (the recorder, but also warm-up and the machine) is shared evenly among a step's events and taken "
+        "from each, so kinds of work are known to within some ms, and small ones can come out negative. "
+        f"*Between operations* is what is left of an unrecorded step (medians are taken kind by kind, and so add up to it within {cut(round(rest, 9), 1, up=True)} ms): PyTorch runs one operation "
         "after another, and an instant in which TensorFlow runs several is divided among them. PyTorch's compiler writes "
         f"several element-wise operations as one loop. {recording_said(found['milliseconds'])}"
     ]
@@ -83,8 +84,6 @@ def text(stem: str, found: dict[str, Any]) -> str:
             "and where that lies:",
             lead_said(every["2"], found["layers"]["2"], rounds["2"]),
         ]
-    if {"1", "2"} <= set(every):
-        parts.append(threads_said(every["1"], every["2"]))
     for threads, milliseconds in found["milliseconds"].items():
         with_ = f"{threads} thread{'s' if threads != '1' else ''}"
         frame = beside(milliseconds)
@@ -154,7 +153,7 @@ def lead_said(
         largest = " and ".join(f"{kind} ({value / took.sum():.0%})" for kind, value in took.head(2).items())
         said.append(
             f"- {STAGES[stage]}: {ratio:.2f} ({low:.2f} to {high:.2f}). Of a step: {kinds}. "
-            f"Of the other operations here most time is in {largest}. {_aim_said(ours, torch)}"
+            f"Of the other operations here the two largest kinds of layer are {largest}. {_aim_said(ours, torch)}"
         )
     return "\n".join(said)
 
@@ -169,20 +168,6 @@ def _aim_said(ours: Mapping[str, float], torch: Mapping[str, float]) -> str:
     return f"To be {AIM} times as fast as compiled PyTorch with these convolutions and products, all else of a step would have to take {how}."
 
 
-def threads_said(one: Milliseconds, two: Milliseconds) -> str:
-    """By how much the second thread shortens each kind of work, lowest to highest of the stages, here and in compiled PyTorch."""
-
-    def falls(kind: str, side: str) -> str:
-        found = [100 * (1 - two[stage][side][kind] / one[stage][side][kind]) for stage in two]
-        return f"{words.signed(-max(found), 0)} to {words.signed(-min(found), 0)}%"
-
-    said = [
-        f"{kind} by {falls(kind, 'ours')} here and {falls(kind, 'torch-compile')} in compiled PyTorch"
-        for kind in (OTHERS, PRODUCTS)
-    ]
-    return f"The second thread changes the time of {'; that of '.join(said)}."
-
-
 def peak_said(ours: Mapping[str, float], share: float, aim: float = 0.5) -> str:
     """What a larger share of the machine's peak in stage 1 would take; ours: kinds of its step; share: of the peak, today."""
     part = ours[PRODUCTS] / ours[WHOLE]
@@ -190,7 +175,7 @@ def peak_said(ours: Mapping[str, float], share: float, aim: float = 0.5) -> str:
     as_is, fast = (share / aim - part) / (1 - part), (share / aim - share) / (1 - part)
     rest = f"to {as_is:.0%} of what it is" if as_is > 0 else "to less than nothing"
     return (
-        f"In stage 1 convolutions and products take {part:.0%} of a step. If they ran at the machine's peak and the rest stayed as it is, the "
+        f"In stage 1 convolutions and products take {part:.0%} of a step here; the share of the peak is of *The stages*, measured on another day. If they ran at the machine's peak and the rest stayed as it is, the "
         f"share of the peak would go from {share:.0%} to {at_peak:.0%}; for a share of {aim:.0%} the rest would have to shrink {rest} with them as they "
         f"are, or to {fast:.0%} with them at the peak. This is arithmetic about these programs, not a proof that no other could do it."
     )

@@ -34,7 +34,7 @@ ELSEWHERE = {
     "tab-speed-suspects": "book/speed.py:suspects",
     "tab-speed-chapters": "book/durations.py:chapters",
     "tab-speed-suite": "book/durations.py:suite",
-    "tab-card-settings": "book/modelcard.py:settings",
+    "tab-card-settings": "book/modelcard.py:settings_table",
     "tab-card-performance": "book/modelcard.py:performance",
     "tab-card-own": "book/modelcard.py:own_home",
     "tab-card-elsewhere": "book/modelcard.py:own_elsewhere",
