@@ -105,3 +105,4 @@ def test_every_table_outside_the_chapters_has_its_maker():
     for path in (ROOT / "book" / "_generated").glob("*.md"):
         for name in re.findall(r"^:name: (tab-\S+)", path.read_text(encoding="utf-8"), re.M):
             assert any(name.startswith(start) for start in origins.ELSEWHERE), f"{path.name}: {name}"
+            assert "_" not in name, f"{path.name}: {name}: on the page it is a dash"

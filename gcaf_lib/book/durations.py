@@ -113,7 +113,7 @@ def main_run_text(stem: str, found: dict[str, Any]) -> str:
         frame.assign(
             clock=frame["clock"].map("{:.1f}".format), processor=frame["processor"].map("{:.1f}".format)
         ).rename(columns={"clock": "By the clock (s)", "processor": "Of the processor (s)"}),
-        f"tab-speed-{stem}",
+        f"tab-speed-{stem.replace('_', '-')}",
         f"A main run of `{found['asked']['profile']}` with its stage 0, part by part (means of {len(rounds)} rounds; a part is not in the "
         "one around it).",
         data=frame,

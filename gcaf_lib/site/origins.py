@@ -30,7 +30,7 @@ ELSEWHERE = {
     "tab-speed-host-loop": "book/speed.py:host_loop",
     "tab-speed-operations": "book/speed.py:operations",
     "tab-speed-beside": "book/step_kinds.py:beside",
-    "tab-speed-main_run": "book/durations.py:main_run",
+    "tab-speed-main-run": "book/durations.py:main_run",
     "tab-speed-suspects": "book/speed.py:suspects",
     "tab-speed-chapters": "book/durations.py:chapters",
     "tab-speed-suite": "book/durations.py:suite",
