@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from benchmarks import figures, operations
 from benchmarks.throughput import contest
+from gcaf_lib.book import step_kinds
 
 CONTENDERS = ("ours", "torch", "torch-compile")
 THREADS = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
@@ -47,11 +48,11 @@ def kinds(read: dict) -> dict[str, float]:
     products = sum(one for name, one in own.items() if operations.is_product(name))
     others = sum(own.values()) - products
     return {
-        "convolutions and matrix products": 1e3 * products,
-        "all other operations": 1e3 * others,
-        "between operations": 1e3 * (read["step"] - products - others),
-        "the whole step": 1e3 * read["step"],
-        "the whole step, recorded": 1e3 * read["recorded"],
+        step_kinds.PRODUCTS: 1e3 * products,
+        step_kinds.OTHERS: 1e3 * others,
+        step_kinds.BETWEEN: 1e3 * (read["step"] - products - others),
+        step_kinds.WHOLE: 1e3 * read["step"],
+        step_kinds.RECORDED: 1e3 * read["recorded"],
     }
 
 

@@ -12,7 +12,6 @@ on every core, some rounds. An idle machine, please.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import json
 import subprocess
@@ -114,11 +113,7 @@ def split(spent: dict[str, float], whole: float) -> dict[str, float]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print a line a chapter and keep the figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.chapters",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = figures.parser("chapters", __doc__)
     parser.add_argument("--profile", default="cpu", help="settings' profile (default: cpu)")
     parser.add_argument("--only", nargs="*", help="chapters by number or name (default: all)")
     parser.add_argument(

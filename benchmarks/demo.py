@@ -9,7 +9,6 @@ trainings where the first chapter that ends began. An idle machine, please.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import re
@@ -47,11 +46,7 @@ def parts(lines: Iterable[tuple[float, str]], whole: float) -> dict[str, float]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo, print its output and its parts, and keep the figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.demo",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = figures.parser("demo", __doc__)
     figures.add_out(parser)
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:

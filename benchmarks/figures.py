@@ -25,6 +25,15 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def parser(name: str, about: str) -> argparse.ArgumentParser:
+    """The command line of `python -m benchmarks.<name>`, whose help is the module's text; `add_out` gives it its `--out`."""
+    return argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def keep(given: argparse.Namespace, figures: dict[str, Any]) -> None:
     """Write the figures to the file that `--out` names; nothing where it names none."""
     if given.out:

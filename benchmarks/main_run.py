@@ -11,6 +11,7 @@ first one can be held against the others. For TensorFlow; an idle machine, pleas
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 import os
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,16 @@ class Book:
         self.seconds[self.open[-1]] = [one + b - a for one, a, b in zip(booked, self.last, now)]
         self.last = now
 
-    def begin(self, part: str) -> None:
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Book what the block takes as a part."""
         self.turn()
-        self.open.append(part)
-
-    def end(self) -> None:
-        self.turn()
-        self.open.pop()
+        self.open.append(name)
+        try:
+            yield
+        finally:
+            self.turn()
+            self.open.pop()
 
     def watch(self, owner: Any, name: str, part: str) -> None:
         """Book every call of a module's or class's function as a part."""
@@ -59,11 +63,8 @@ class Book:
 
         @functools.wraps(function)
         def booked(*args, **kwargs):
-            self.begin(part)
-            try:
+            with self.part(part):
                 return function(*args, **kwargs)
-            finally:
-                self.end()
 
         setattr(owner, name, booked)
 
@@ -91,12 +92,11 @@ def watched_functions() -> list[tuple[Any, str, str]]:
 def watched(profile: str) -> dict:
     """Train the main run in this process, watched from its imports on."""
     book = Book()
-    book.begin(IMPORTS)
-    functions = watched_functions()
-    from gcaf_lib.settings import load
-    from gcaf_lib.training import runs, train
+    with book.part(IMPORTS):
+        functions = watched_functions()
+        from gcaf_lib.settings import load
+        from gcaf_lib.training import runs, train
 
-    book.end()
     for owner, name, part in functions:
         book.watch(owner, name, part)
     record = train.get(load(profile), 0, profile=profile, progress=False)
@@ -119,11 +119,7 @@ def watched(profile: str) -> dict:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train the run `--rounds` times, print each one's parts, and keep the figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.main_run",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = figures.parser("main_run", __doc__)
     parser.add_argument("--profile", default="cpu", help="settings' profile (default: cpu)")
     parser.add_argument("--rounds", type=int, default=2, help="times that the run is trained (default: 2)")
     parser.add_argument(

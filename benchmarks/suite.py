@@ -8,7 +8,6 @@ is set up once for many. What stands behind `--` goes to pytest. An idle machine
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -35,11 +34,7 @@ def seconds(suite: ElementTree.Element) -> tuple[Counter[str], Counter[str]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the suite, print the longest tests and keep the figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.suite",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = figures.parser("suite", __doc__)
     parser.add_argument("--workers", type=int, default=2, help="processes of pytest (default: 2)")
     parser.add_argument("tests", nargs="*", help="passed on to pytest (default: the whole suite)")
     figures.add_out(parser)
